@@ -1,0 +1,30 @@
+/** Token buckets as their users see them. The buckets themselves are `limits.ts` beside this folder. */
+
+/** A closed set: it is a metric label. */
+export const BUCKETS = ['source', 'credential', 'issuer', 'login', 'resync', 'peer', 'create', 'challenge', 'passphrase'] as const;
+export type BucketName = (typeof BUCKETS)[number];
+
+export interface Limit {
+  /** Milliseconds per token. */
+  readonly periodMs: number;
+  /** Tokens of a full bucket. */
+  readonly burst: number;
+}
+
+export interface Charge {
+  readonly bucket: BucketName;
+  readonly limit: Limit;
+  /** What the bucket is keyed by; an address first, so that a stranger can't lock an owner out. */
+  readonly key: readonly string[];
+}
+
+export interface Limits {
+  /**
+   * Charges all buckets, narrowest first, or none of them.
+   *
+   * @throws {Denial} `rate_limited` with `Retry-After`.
+   */
+  charge(charges: readonly Charge[]): void;
+  /** The bucket `credential`: address, scheme, and user or session or chain id; charged once the credential is parsed. */
+  credential(source: string, scheme: string, id: string): void;
+}

@@ -1,0 +1,132 @@
+/**
+ * A scheme is one function from a request to an identity, plus the endpoints from which clients obtain credentials.
+ * Everything else is plumbing that never learns a scheme's name.
+ */
+import type { GenericSchema, InferOutput } from 'valibot';
+import type { Clock } from './clock.ts';
+import type { Denial, Header } from './decision.ts';
+import type { Directory, Signatures } from './directory.ts';
+import type { Keyring, KeyUse } from './keyring.ts';
+import type { Limits } from './limits.ts';
+import type { AuthRequest, RoutePolicy } from './request.ts';
+import type { Key, KeyClass, Store } from './store.ts';
+
+export interface Identity {
+  readonly subject: string;
+  readonly keyId?: string;
+  readonly attributes: Readonly<Record<string, unknown>>;
+  /** Names of the headers that carried the proof; removed from the upstream request when the route strips credentials. */
+  readonly consumed: readonly string[];
+  /** For the client, on success. */
+  readonly replyHeaders?: readonly Header[];
+  /** The claim said `mine`: the proxy's own retry of this Check. */
+  readonly retried?: boolean;
+}
+
+/** Parts of a Check that are timed. A closed set: it is a metric label. */
+export const STAGES = ['decode', 'parse', 'key', 'verify', 'store', 'encode'] as const;
+export type Stage = (typeof STAGES)[number];
+
+/** What a verifier is given besides the request. */
+export interface CheckCall {
+  /** Aborted at the deadline and when the proxy gives up: look at it before the claim. */
+  readonly signal: AbortSignal;
+  /** Ends a stage: the time since the last call is charged to it. */
+  stageDone(stage: Stage): void;
+  /** Age of the proof by its timestamp, ms, negative when ahead: for the histogram. */
+  proofAge(ageMs: number): void;
+}
+
+export interface Scheme {
+  readonly name: string;
+  /** @throws {Denial} a refusal; `credentials_missing` means "not mine", the next scheme of the route is asked. @throws any other: a fault. */
+  verify(request: AuthRequest, policy: RoutePolicy, call: CheckCall): Identity | Promise<Identity>;
+  readonly endpoints: readonly Endpoint[];
+  /** Its `www-authenticate` values, one per auth-scheme. `refused` only when it was this scheme that refused. */
+  challenges(policy: RoutePolicy, refused?: { denial: Denial; nowMs: number }): readonly string[];
+  /** For `/.well-known/countersign`: what a client must know, never secrets. Durations are integers with `Ms` appended. */
+  readonly discovery: { readonly profiles: readonly string[]; readonly parameters: Readonly<Record<string, unknown>> };
+}
+
+/** One call of an HTTP front. */
+export interface EndpointCall<Body = unknown> {
+  /** Validated by the endpoint's schema; undefined without one. */
+  readonly body: Body;
+  readonly raw: Uint8Array;
+  header(name: string): string | undefined;
+  /** Address, or the trusted hop. */
+  readonly source: string;
+  /** 16 random bytes, base64url: owner of claims, and `request` in problem bodies. */
+  readonly owner: string;
+  readonly receivedAtMs: number;
+  readonly signal: AbortSignal;
+}
+
+export interface Answer {
+  readonly status: number;
+  /** An object to be written as JSON, or finished bytes. */
+  readonly body: object | Uint8Array;
+  readonly headers?: readonly Header[];
+}
+
+export interface Endpoint<Schema extends GenericSchema = GenericSchema> {
+  readonly listener: 'issuer' | 'admin';
+  readonly method: 'GET' | 'POST' | 'PUT';
+  /** `challenge` becomes `<prefix>/<scheme>/challenge` (admin: `/admin/v1/<scheme>/challenge`); with a leading slash it is absolute. */
+  readonly path: string;
+  /** Unknown members are refused: use `strictObject`. */
+  readonly body?: Schema;
+  /** `issuer`: the front charges the bucket `issuer`, again with `subject(body)` when that is given. `own`: the endpoint charges its own bucket. */
+  readonly bucket: 'issuer' | 'own';
+  subject?(body: InferOutput<Schema>): string;
+  /** @throws {Denial} a refusal. @throws {HttpProblem} a status of the front's own, see `core/http.ts`. @throws any other: 503. */
+  handle(call: EndpointCall<InferOutput<Schema>>): Answer | Promise<Answer>;
+}
+
+/** Keeps the inferred body type of an endpoint. */
+export function defineEndpoint<Schema extends GenericSchema>(endpoint: Endpoint<Schema>): Endpoint {
+  return endpoint as unknown as Endpoint;
+}
+
+/** Metric of one scheme, registered by `telemetry/`, which never learns the scheme's name. Label values are closed sets. */
+export interface CounterDefinition {
+  readonly help: string;
+  readonly labels: Readonly<Record<string, readonly string[]>>;
+}
+
+/** All that a scheme is given. */
+export interface Resources {
+  readonly store: Store;
+  /** Store keys of this scheme: its name and the tenant are already among the parts. */
+  storeKey(keyClass: KeyClass, tenant: string, ...parts: readonly (string | Uint8Array)[]): Key;
+  readonly clock: Clock;
+  random(bytes: number): Uint8Array;
+  readonly keyring: Keyring;
+  readonly directory: Directory;
+  readonly signatures: Signatures;
+  readonly limits: Limits;
+  /** Counts one of the scheme's own counters. */
+  count(counter: string, labels: Readonly<Record<string, string>>): void;
+  /** `clock.skew`: largest difference allowed between the clocks of two replicas, or of a replica and the store. ms. */
+  readonly skewMs: number;
+}
+
+export interface SchemeDefinition<Settings extends GenericSchema = GenericSchema> {
+  readonly name: string;
+  readonly settings: Settings;
+  /** Members of the settings that a route may override under `routes.<name>.settings.<scheme>`. */
+  readonly perRoute: readonly string[];
+  /** Clients hold public keys in user records: the fronts add enrolment and the shared admin calls. */
+  readonly publicKeys: boolean;
+  /** It issues tokens: `issuer.url` is required. */
+  readonly issuesTokens: boolean;
+  /** Ring keys that must exist. */
+  keyUses(settings: InferOutput<Settings>): readonly KeyUse[];
+  readonly counters: Readonly<Record<string, CounterDefinition>>;
+  create(settings: InferOutput<Settings>, resources: Resources): Scheme;
+}
+
+/** Keeps the inferred settings type of a scheme. */
+export function defineScheme<Settings extends GenericSchema>(definition: SchemeDefinition<Settings>): SchemeDefinition {
+  return definition as unknown as SchemeDefinition;
+}
