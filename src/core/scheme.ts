@@ -6,6 +6,7 @@ import type { GenericSchema, InferOutput } from 'valibot';
 import type { Clock } from './clock.ts';
 import type { Denial, Header } from './decision.ts';
 import type { Directory, Signatures } from './directory.ts';
+import { Fault } from './fault.ts';
 import type { Keyring, KeyUse } from './keyring.ts';
 import type { Limits } from './limits.ts';
 import type { AuthRequest, RoutePolicy } from './request.ts';
@@ -29,12 +30,17 @@ export type Stage = (typeof STAGES)[number];
 
 /** What a verifier is given besides the request. */
 export interface CheckCall {
-  /** Aborted at the deadline and when the proxy gives up: look at it before the claim. */
-  readonly signal: AbortSignal;
+  /** Aborted at the deadline and when the proxy gives up: `requireTime(call)` before the claim. */
+  readonly signal: { readonly aborted: boolean };
   /** Ends a stage: the time since the last call is charged to it. */
   stageDone(stage: Stage): void;
   /** Age of the proof by its timestamp, ms, negative when ahead: for the histogram. */
   proofAge(ageMs: number): void;
+}
+
+/** Stands before each claim: what nobody waits for any more must not be spent. @throws {Fault} `deadline` */
+export function requireTime(call: CheckCall): void {
+  if (call.signal.aborted) throw new Fault('deadline', 'the proxy no longer waits for this Check');
 }
 
 export interface Scheme {
