@@ -36,8 +36,15 @@ export interface UserRecord {
 }
 
 export interface Directory {
-  /** Null for unknown and deleted users. At most `directory.cacheTtl` old. @throws {StoreFault} */
-  user(tenant: string, id: string): Promise<UserRecord | null>;
+  /**
+   * Null for unknown and deleted users. At most `directory.cacheTtl` old.
+   *
+   * @param options.storeFree the route lets a cached record, up to `directory.staleOnFault` old, serve while the store is down.
+   * @throws {StoreFault}
+   */
+  user(tenant: string, id: string, options?: { readonly storeFree: boolean }): Promise<UserRecord | null>;
+  /** As `user`, tombstones included: their `epoch` counts where accounts name themselves. @throws {StoreFault} */
+  record(tenant: string, id: string, options?: { readonly storeFree: boolean }): Promise<UserRecord | null>;
   /** @param thumbprint RFC 7638 SHA-256, 43 characters base64url. A hint: the user record decides. @throws {StoreFault} */
   byThumbprint(tenant: string, thumbprint: string): Promise<{ readonly user: string; readonly kid: string } | null>;
   /** Verified against in place of an unknown credential's key, at equal cost; whatever comes out is refused. */

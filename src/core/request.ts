@@ -72,5 +72,7 @@ export interface RoutePolicy<Options = unknown> {
   readonly realm: string;
   /** Origins accepted as `aud` of access tokens. */
   readonly audience: readonly string[];
+  /** A cached user may serve while the store is down, for `directory.staleOnFault` (`routes.<name>.storeFree: allow`). Absent: no. */
+  readonly storeFree?: boolean;
   readonly options: Options;
 }

@@ -9,6 +9,7 @@ import type { Directory, Signatures } from './directory.ts';
 import { Fault } from './fault.ts';
 import type { Keyring, KeyUse } from './keyring.ts';
 import type { Limits } from './limits.ts';
+import type { Invitations, UserWrites } from './registration.ts';
 import type { AuthRequest, RoutePolicy } from './request.ts';
 import type { Key, KeyClass, Store } from './store.ts';
 
@@ -109,6 +110,8 @@ export interface Resources {
   random(bytes: number): Uint8Array;
   readonly keyring: Keyring;
   readonly directory: Directory;
+  readonly users: UserWrites;
+  readonly invitations: Invitations;
   readonly signatures: Signatures;
   readonly limits: Limits;
   /** Counts one of the scheme's own counters. */
