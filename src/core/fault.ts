@@ -57,3 +57,18 @@ export class StoreFault extends Fault {
     this.name = 'StoreFault';
   }
 }
+
+/** What was wrong with a Check as the proxy sent it. A closed set: it is a metric label. `no_stream_id` is counted, never thrown. */
+export const CHECK_INVALID_REASONS = ['undecodable', 'shape', 'extension', 'no_stream_id', 'pseudo_header'] as const;
+export type CheckInvalidReason = (typeof CHECK_INVALID_REASONS)[number];
+
+/** The proxy hop is broken or configured otherwise than we are: not the client's doing, so no refusal. */
+export class CheckInvalid extends Fault {
+  readonly why: CheckInvalidReason;
+
+  constructor(why: CheckInvalidReason, message: string) {
+    super('check_invalid', `${why}: ${message}`);
+    this.name = 'CheckInvalid';
+    this.why = why;
+  }
+}
