@@ -1,0 +1,68 @@
+/**
+ * Base64url without padding (RFC 4648 section 5), canonical: each byte string has one text and each text at most one byte string.
+ * So a value can't be presented twice under two spellings. Browser-safe.
+ */
+
+const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+
+/** Any value with a bit above the lowest six marks a character outside the alphabet. */
+const NOT_IN_ALPHABET = 0xff;
+
+const VALUES = new Uint8Array(128).fill(NOT_IN_ALPHABET);
+for (let i = 0; i < ALPHABET.length; i++) VALUES[ALPHABET.charCodeAt(i)] = i;
+
+export function encodeBase64url(bytes: Uint8Array): string {
+  let text = '';
+  let i = 0;
+  for (; i + 2 < bytes.length; i += 3) {
+    const group = (byteAt(bytes, i) << 16) | (byteAt(bytes, i + 1) << 8) | byteAt(bytes, i + 2);
+    text += letter(group >> 18) + letter(group >> 12) + letter(group >> 6) + letter(group);
+  }
+  if (bytes.length - i === 1) {
+    const group = byteAt(bytes, i) << 16;
+    text += letter(group >> 18) + letter(group >> 12);
+  } else if (bytes.length - i === 2) {
+    const group = (byteAt(bytes, i) << 16) | (byteAt(bytes, i + 1) << 8);
+    text += letter(group >> 18) + letter(group >> 12) + letter(group >> 6);
+  }
+  return text;
+}
+
+/** Undefined for padding, white space, `+` and `/`, an impossible length, and stray bits in the last character. */
+export function decodeBase64url(text: string): Uint8Array | undefined {
+  const tail = text.length % 4;
+  if (tail === 1) return undefined;
+  const out = new Uint8Array(Math.floor((text.length * 3) / 4));
+  let bad = 0;
+  let at = 0;
+  let i = 0;
+  for (; i + 3 < text.length; i += 4) {
+    const [a, b, c, d] = [valueAt(text, i), valueAt(text, i + 1), valueAt(text, i + 2), valueAt(text, i + 3)];
+    bad |= a | b | c | d;
+    out[at++] = (a << 2) | (b >> 4);
+    out[at++] = (b << 4) | (c >> 2);
+    out[at++] = (c << 6) | d;
+  }
+  if (tail !== 0) {
+    const [a, b, c] = [valueAt(text, i), valueAt(text, i + 1), tail === 3 ? valueAt(text, i + 2) : 0];
+    bad |= a | b | c;
+    out[at++] = (a << 2) | (b >> 4);
+    if (tail === 3) out[at] = (b << 4) | (c >> 2);
+    const strayBits = tail === 2 ? b & 0b1111 : c & 0b11;
+    if (strayBits !== 0) return undefined;
+  }
+  return bad > 0b11_1111 ? undefined : out;
+}
+
+function letter(group: number): string {
+  return ALPHABET.charAt(group & 0b11_1111);
+}
+
+function byteAt(bytes: Uint8Array, i: number): number {
+  return bytes[i] ?? 0;
+}
+
+function valueAt(text: string, i: number): number {
+  const unit = text.charCodeAt(i);
+  return unit < 128 ? (VALUES[unit] ?? NOT_IN_ALPHABET) : NOT_IN_ALPHABET;
+}
