@@ -52,12 +52,17 @@ export interface Scheme {
   /** Its `www-authenticate` values, one per auth-scheme. `refused` only when it was this scheme that refused. */
   challenges(policy: RoutePolicy, refused?: { denial: Denial; nowMs: number }): readonly string[];
   /** For `/.well-known/countersign`: what a client must know, never secrets. Durations are integers with `Ms` appended. */
-  readonly discovery: { readonly profiles: readonly string[]; readonly parameters: Readonly<Record<string, unknown>> };
+  readonly discovery: {
+    readonly profiles: readonly string[];
+    readonly parameters: Readonly<Record<string, unknown>>;
+    /** Absolute paths or prefixes under names of the scheme's own; its other endpoints are listed by the front. */
+    readonly endpoints?: Readonly<Record<string, string>>;
+  };
 }
 
 /** One call of an HTTP front. */
 export interface EndpointCall<Body = unknown> {
-  /** Validated by the endpoint's schema; undefined without one. */
+  /** Strict JSON, validated by the endpoint's schema; undefined without one: then neither media type nor body is looked at. */
   readonly body: Body;
   readonly raw: Uint8Array;
   header(name: string): string | undefined;
@@ -65,13 +70,14 @@ export interface EndpointCall<Body = unknown> {
   readonly source: string;
   /** 16 random bytes, base64url: owner of claims, and `request` in problem bodies. */
   readonly owner: string;
+  /** When the body was complete, unix ms: `now` of every freshness rule. Earlier would let a slow upload outlive claims. */
   readonly receivedAtMs: number;
   readonly signal: AbortSignal;
 }
 
 export interface Answer {
   readonly status: number;
-  /** An object to be written as JSON, or finished bytes. */
+  /** An object to be written as JSON, or finished bytes, whose `content-type` is among the headers. Nothing of it is written with 204 and 304. */
   readonly body: object | Uint8Array;
   readonly headers?: readonly Header[];
 }
@@ -86,6 +92,8 @@ export interface Endpoint<Schema extends GenericSchema = GenericSchema> {
   /** `issuer`: the front charges the bucket `issuer`, again with `subject(body)` when that is given. `own`: the endpoint charges its own bucket. */
   readonly bucket: 'issuer' | 'own';
   subject?(body: InferOutput<Schema>): string;
+  /** A refusal's body in a form of the endpoint's own (`application/json`), also for refusals by the front; absent: the problem object. */
+  problem?(status: number, code: string): object;
   /** @throws {Denial} a refusal. @throws {HttpProblem} a status of the front's own, see `core/http.ts`. @throws any other: 503. */
   handle(call: EndpointCall<InferOutput<Schema>>): Answer | Promise<Answer>;
 }
@@ -127,6 +135,8 @@ export interface SchemeDefinition<Settings extends GenericSchema = GenericSchema
   readonly perRoute: readonly string[];
   /** Clients hold public keys in user records: the fronts add enrolment and the shared admin calls. */
   readonly publicKeys: boolean;
+  /** Its accounts name themselves: an invitation is made for no user in particular. Absent: for one. */
+  readonly namesAccounts?: boolean;
   /** It issues tokens: `issuer.url` is required. */
   readonly issuesTokens: boolean;
   /** Ring keys that must exist. */
