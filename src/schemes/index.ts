@@ -1,0 +1,5 @@
+/** The list of schemes: the one line that a new scheme adds on the server. */
+import type { SchemeDefinition } from '../core/scheme.ts';
+import { challengeSignature } from './challenge-signature/index.ts';
+
+export const schemes: readonly SchemeDefinition[] = [challengeSignature];
