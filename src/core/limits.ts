@@ -16,6 +16,8 @@ export interface Charge {
   readonly limit: Limit;
   /** What the bucket is keyed by; an address first, so that a stranger can't lock an owner out. */
   readonly key: readonly string[];
+  /** No address in the key: the two bounds on guessing from many addresses, `login` by user and `passphrase` by account. */
+  readonly anyAddress?: true;
 }
 
 export interface Limits {

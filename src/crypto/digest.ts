@@ -18,6 +18,11 @@ const EMPTY = new Uint8Array(0);
  * @param info separates this use of the key from every other one.
  * @param salt empty unless a specification says otherwise.
  */
-export function hkdfSha256(ikm: Uint8Array, info: string | Uint8Array, lengthBytes: number, salt: Uint8Array = EMPTY): Uint8Array {
+export function hkdfSha256(
+  ikm: Uint8Array,
+  info: string | Uint8Array,
+  lengthBytes: number,
+  salt: Uint8Array = EMPTY,
+): Uint8Array {
   return new Uint8Array(hkdfSync('sha256', ikm, salt, info, lengthBytes));
 }

@@ -3,7 +3,10 @@ import { createHmac } from 'node:crypto';
 import { Secret } from '../core/secret.ts';
 
 /** Over the chunks one behind the other; text is its UTF-8 bytes. 32 bytes. */
-export function hmacSha256(key: Secret<Uint8Array> | Uint8Array, ...chunks: readonly (Uint8Array | string)[]): Uint8Array {
+export function hmacSha256(
+  key: Secret<Uint8Array> | Uint8Array,
+  ...chunks: readonly (Uint8Array | string)[]
+): Uint8Array {
   const mac = createHmac('sha256', key instanceof Secret ? key.reveal() : key);
   for (const chunk of chunks) mac.update(chunk);
   return mac.digest();

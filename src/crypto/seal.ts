@@ -56,14 +56,18 @@ export interface OpenRequest {
 /** @throws {Fault} `sealed` when the value was altered or moved, or its key is gone: never "absent", which some records read as consent. */
 export function open({ wrapKeys, purpose, key, sealed }: OpenRequest): Uint8Array {
   const bytes = decodeBase64url(sealed);
-  if (bytes === undefined || bytes.length < BODY_AT + TAG_BYTES || bytes[0] !== VERSION) throw new Fault('sealed', 'not a sealed value');
+  if (bytes === undefined || bytes.length < BODY_AT + TAG_BYTES || bytes[0] !== VERSION)
+    throw new Fault('sealed', 'not a sealed value');
   const id = bytes.subarray(1, 1 + KEY_ID_BYTES);
   const candidates = wrapKeys.filter((wrapKey) => constantTimeEqual(keyId(wrapKey), id));
   for (const wrapKey of candidates) {
     const plaintext = tryOpen(wrapKey, purpose, key, bytes);
     if (plaintext !== undefined) return plaintext;
   }
-  throw new Fault('sealed', candidates.length === 0 ? 'sealed with a key that is not in the ring' : 'sealed value altered or moved');
+  throw new Fault(
+    'sealed',
+    candidates.length === 0 ? 'sealed with a key that is not in the ring' : 'sealed value altered or moved',
+  );
 }
 
 function tryOpen(wrapKey: RingKey, purpose: string, key: Key, bytes: Uint8Array): Uint8Array | undefined {

@@ -107,7 +107,8 @@ export function generateKeyPair(alg: SignatureAlg): { privateJwk: PrivateJwk; pu
     alg === 'Ed25519' ? generateKeyPairSync('ed25519') : generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const { d, ...rest } = privateKey.export({ format: 'jwk' });
   const publicJwk = parsePublicJwk(rest);
-  if (publicJwk === undefined || d === undefined) throw new Error(`node:crypto exported an ${alg} key in an unknown form`);
+  if (publicJwk === undefined || d === undefined)
+    throw new Error(`node:crypto exported an ${alg} key in an unknown form`);
   return { privateJwk: { ...publicJwk, d }, publicJwk };
 }
 

@@ -26,7 +26,9 @@ export function storeKey(keyClass: KeyClass, ...parts: readonly KeyPart[]): Key 
  * Store keys of one component, tenants apart: any tenant but `default` is an additional second part, so that what exists in one
  * does not exist in another.
  */
-export function scopedStoreKey(component: string): (keyClass: KeyClass, tenant: string, ...parts: readonly KeyPart[]) => Key {
+export function scopedStoreKey(
+  component: string,
+): (keyClass: KeyClass, tenant: string, ...parts: readonly KeyPart[]) => Key {
   return (keyClass, tenant, ...parts) =>
     tenant === 'default' ? storeKey(keyClass, component, ...parts) : storeKey(keyClass, component, tenant, ...parts);
 }

@@ -52,13 +52,15 @@ export function formatAuthHeader(scheme: string, params: Readonly<Record<string,
     if (!KEY.test(key)) throw new RangeError('auth header: a key outside the grammar');
     return `${key}=${formatValue(value)}`;
   });
-  if (written.length === 0 || authSchemeOf(scheme) !== scheme.toLowerCase()) throw new RangeError('auth header: nothing to say');
+  if (written.length === 0 || authSchemeOf(scheme) !== scheme.toLowerCase())
+    throw new RangeError('auth header: nothing to say');
   return `${scheme} ${written.join(', ')}`;
 }
 
 function formatValue(value: string | number): string {
   if (typeof value === 'number') {
-    if (!Number.isSafeInteger(value) || value < 0) throw new RangeError('auth header: a number that is no integer from 0 to 2^53 - 1');
+    if (!Number.isSafeInteger(value) || value < 0)
+      throw new RangeError('auth header: a number that is no integer from 0 to 2^53 - 1');
     return String(value);
   }
   if (!QUOTABLE.test(value)) throw new RangeError('auth header: text that can not be quoted');
