@@ -16,14 +16,9 @@ const NO_BYTES = new Uint8Array(0);
 export function coveredBody(request: AuthRequest, policy: RoutePolicy): Uint8Array | null {
   if (policy.body === 'none') return null;
   const { body } = request;
-  switch (body.kind) {
-    case 'complete':
-      return body.bytes;
-    case 'absent':
-      return NO_BYTES;
-    case 'unverifiable':
-      return deny('body_unverifiable', `the body is not proven whole: ${body.why}`, {
-        oversized: body.why === 'partial' || body.why === 'at_limit',
-      });
-  }
+  if (body.kind === 'complete') return body.bytes;
+  if (body.kind === 'absent') return NO_BYTES;
+  return deny('body_unverifiable', `the body is not proven whole: ${body.why}`, {
+    oversized: body.why === 'partial' || body.why === 'at_limit',
+  });
 }

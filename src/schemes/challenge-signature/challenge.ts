@@ -2,8 +2,8 @@
  * Makes challenges and recognises the `stateless` ones by their MAC. Their bytes are `message.ts`; remembering the `stored` ones
  * is `state.ts`.
  */
-import type { Keyring } from '../../core/keyring.ts';
 import type { RingKey } from '../../core/keyring.ts';
+import type { Resources } from '../../core/scheme.ts';
 import { constantTimeEqual } from '../../crypto/equal.ts';
 import { hmacSha256 } from '../../crypto/mac.ts';
 import { concat, lpConcat } from '../../encoding/bytes.ts';
@@ -22,17 +22,15 @@ export interface Challenges {
   isOurs(tenant: string, user: string, challenge: Uint8Array): boolean;
 }
 
-export function createChallenges({
-  keyring,
-  random,
-}: {
-  keyring: Keyring;
-  random(bytes: number): Uint8Array;
-}): Challenges {
+export function createChallenges(resources: Pick<Resources, 'keyring' | 'random'>): Challenges {
+  const { keyring } = resources;
   return {
-    makeStored: (nowMs) => writeChallenge('stored', nowMs, random(STORED_NONCE_BYTES)),
+    makeStored: (nowMs) => writeChallenge('stored', nowMs, resources.random(STORED_NONCE_BYTES)),
     makeStateless(tenant, user, nowMs) {
-      const unsigned = writeChallenge('stateless', nowMs, random(STATELESS_NONCE_BYTES)).subarray(0, MACED_BYTES);
+      const unsigned = writeChallenge('stateless', nowMs, resources.random(STATELESS_NONCE_BYTES)).subarray(
+        0,
+        MACED_BYTES,
+      );
       return concat([unsigned, macOf(keyring.active('challenge-mac'), tenant, user, unsigned)]);
     },
     isOurs(tenant, user, challenge) {

@@ -31,9 +31,10 @@ export const challengeSignature = defineScheme({
       return { challenge, expiresAtMs: nowMs + lifetimeMs };
     }
 
+    const parts = { resources, lifetimeMs, challenges, state, next };
     return {
       name: SCHEME,
-      verify: (request, policy, call) => verify({ resources, challenges, state, next }, request, policy, call),
+      verify: (request, policy, call) => verify(parts, request, policy, call),
       endpoints: [challengeEndpoint({ settings, resources, challenges, state })],
       challenges({ realm }, refused) {
         if (refused === undefined) return [formatChallengeLine(realm)];

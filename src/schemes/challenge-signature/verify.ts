@@ -31,10 +31,11 @@ const NOT_COVERED = new Uint8Array(0);
 
 export interface VerifyParts {
   readonly resources: Resources;
+  readonly lifetimeMs: number;
   readonly challenges: Challenges;
   readonly state: ChallengeState;
   /** The challenge for the user's next request, or undefined when answers carry none. */
-  next(tenant: string, user: string): IssuedChallenge | undefined;
+  readonly next: (tenant: string, user: string) => IssuedChallenge | undefined;
 }
 
 /**
@@ -50,8 +51,7 @@ export async function verify(
   call: CheckCall,
 ): Promise<Identity> {
   const header = request.headers.single('authorization');
-  if (header === undefined || authSchemeOf(header) !== MINE)
-    deny('credentials_missing', 'no ChallengeSignature header');
+  if (header === undefined || authSchemeOf(header) !== MINE) deny('credentials_missing', 'not ChallengeSignature');
   const { params } = parseAuthHeader(header);
   const user = parseUser(params);
   try {
@@ -63,7 +63,7 @@ export async function verify(
 }
 
 async function judge(
-  { resources, challenges, state, next }: VerifyParts,
+  { resources, lifetimeMs, challenges, state, next }: VerifyParts,
   user: string,
   params: HeaderParams,
   request: AuthRequest,
@@ -71,7 +71,7 @@ async function judge(
   call: CheckCall,
 ): Promise<Identity> {
   const { tenant } = policy;
-  const { accept, lifetimeMs } = policy.options as Settings;
+  const { accept } = policy.options as Settings;
   const nowMs = request.receivedAtMs;
 
   const { kid, challenge, signature } = parseProof(user, params);
@@ -81,14 +81,12 @@ async function judge(
   call.stageDone('parse');
 
   const isStored = challenge.kind === 'stored';
-  if (!isStored && !challenges.isOurs(tenant, user, challenge.bytes))
-    deny('stale', 'challenge was not made here for this user');
+  if (!isStored && !challenges.isOurs(tenant, user, challenge.bytes)) deny('stale', 'MAC of the challenge is not ours');
   call.proofAge(nowMs - challenge.issuedAtMs);
   requireFresh(challenge, nowMs, lifetimeMs, resources);
 
   const digest = sha256(challenge.bytes);
-  if (isStored && !(await state.isIssued(tenant, user, digest)))
-    deny('stale', 'no such challenge is outstanding for this user');
+  if (isStored && !(await state.isIssued(tenant, user, digest))) deny('stale', 'no such challenge for this user');
   call.stageDone('store');
 
   const record = await resources.directory.user(tenant, user);
@@ -99,8 +97,7 @@ async function judge(
   const message = signedBytes({ user, kid }, challenge.bytes, request, body === null ? NOT_COVERED : sha256(body));
   const isSigned = await resources.signatures.verify(key ?? resources.directory.dummyKey, message, signature);
   call.stageDone('verify');
-  if (record === null || key === undefined)
-    return deny('unknown_credential', 'no such user, or no such key for this scheme');
+  if (record === null || key === undefined) return deny('unknown_credential', 'no such user, or no such key');
   if (!isSigned) deny('signature_invalid', 'signature does not fit request, challenge and key');
   if (record.disabled) deny('revoked', 'user is disabled');
   if (isExpired(key, nowMs)) deny('revoked', 'key has expired');
@@ -122,18 +119,12 @@ async function judge(
   };
 }
 
-/** The issuer's own clock, so clients get no tolerance: `skew` is for the difference between two servers. */
-function requireFresh(
-  { issuedAtMs }: Challenge,
-  nowMs: number,
-  lifetimeMs: number,
-  { skewMs, store }: Resources,
-): void {
-  if (!within(issuedAtMs - skewMs, nowMs, Number.MAX_SAFE_INTEGER))
-    deny('not_yet_valid', `challenge made ${issuedAtMs - nowMs} ms ahead`);
-  if (!within(issuedAtMs - skewMs, nowMs, issuedAtMs + lifetimeMs))
-    deny('stale', `challenge older than ${lifetimeMs} ms`);
-  requireAfterHorizon({ madeAtMs: issuedAtMs, leadMs: 0, nowMs }, store.horizonMs());
+/** The time is a server's, so clients get no tolerance: `skew` is for the difference between two servers. */
+function requireFresh({ issuedAtMs }: Challenge, nowMs: number, lifetimeMs: number, resources: Resources): void {
+  const earliestMs = issuedAtMs - resources.skewMs;
+  if (!within(earliestMs, nowMs, Number.MAX_SAFE_INTEGER)) deny('not_yet_valid', 'challenge made ahead of our time');
+  if (!within(earliestMs, nowMs, issuedAtMs + lifetimeMs)) deny('stale', `challenge older than ${lifetimeMs} ms`);
+  requireAfterHorizon({ madeAtMs: issuedAtMs, leadMs: 0, nowMs }, resources.store.horizonMs());
 }
 
 function isExpired({ expiresAt }: UserKey, nowMs: number): boolean {
