@@ -1,0 +1,55 @@
+/** `readiness.*`, `log.*`, `metrics.*` and `insecure.*`: what countersign tells, and what an operator has waived. */
+import * as v from 'valibot';
+import { choice, flag, integer, setting } from './fields.ts';
+
+export const readiness = v.strictObject({
+  requireStore: setting(
+    flag(),
+    false,
+    'Whether a store that has been bad for 10 s makes the process unready. True with `deployment: standalone`; in an application pod it would take the application out of rotation.',
+  ),
+});
+
+export const log = v.strictObject({
+  level: setting(
+    choice('error', 'warn', 'info', 'debug'),
+    'info',
+    'Least level that is written. `debug` adds the path, without query, to denials.',
+  ),
+  decisions: setting(choice('all', 'denials', 'none'), 'denials', 'Which decisions get a line each.'),
+  subjects: setting(choice('hash', 'plain'), 'hash', 'Whether users are named by a hash or in clear.'),
+});
+
+export const metrics = v.strictObject({
+  maxRoutes: setting(
+    integer(1, 200),
+    32,
+    'Routes with a label of their own, in the order of the file; further ones share `other`.',
+  ),
+  grpcCompat: setting(flag(), false, 'Adds the `grpc_server_*` series that common dashboards expect.'),
+});
+
+/** Each that is true prints a warning at start and shows in `countersign_insecure_setting`. */
+export const insecure = v.strictObject({
+  plaintextCheck: setting(
+    flag(),
+    false,
+    'Checks in plaintext off loopback: whoever reaches the port can ask and spend one-time values.',
+  ),
+  plaintextRedis: setting(
+    flag(),
+    false,
+    'Redis in plaintext off loopback: whoever is on the way reads and alters replay state and users.',
+  ),
+  inlineSecrets: setting(flag(), false, 'Allows `store.redis.password` in the file.'),
+  allowShadow: setting(flag(), false, 'Allows `mode: shadow`: such routes let every request pass.'),
+  anyOrigin: setting(flag(), false, 'Routes without `publicOrigins`: scheme and host are then what the client says.'),
+  freshMemoryStore: setting(
+    flag(),
+    false,
+    'The memory store trusts proofs made before the start. Only where every key is new, or what was spent before the restart passes again.',
+  ),
+  wideAdmin: setting(flag(), false, 'The admin API off loopback, in plaintext.'),
+});
+
+export type InsecureSettings = v.InferOutput<typeof insecure>;
