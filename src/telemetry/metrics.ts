@@ -1,0 +1,159 @@
+/**
+ * Every metric there is, with its labels and their closed sets. Nothing a client sends becomes a label.
+ * How children are kept cheap and few is `series.ts`; when they count, `events.ts`.
+ */
+import { Registry } from 'prom-client';
+import { DENIAL_CODES } from '../core/decision.ts';
+import { CHECK_INVALID_REASONS, FAULT_REASONS, STORE_FAULT_REASONS } from '../core/fault.ts';
+import { BUCKETS } from '../core/limits.ts';
+import { UNVERIFIABLE_REASONS } from '../core/request.ts';
+import { STAGES, type CounterDefinition } from '../core/scheme.ts';
+import { STORE_STATES, STORE_VERBS } from '../core/store.ts';
+import { registerProcessReadings } from './process-readings.ts';
+import { createFamilies, type Count, type Families, type Family } from './series.ts';
+
+const PREFIX = 'countersign_';
+
+/** Seconds. A Check takes tens of microseconds: the usual floor of 5 ms would show nothing. */
+const LATENCY_SECONDS = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1];
+/** Seconds; negative when the client's clock is ahead. */
+const AGE_SECONDS = [-30, -5, -1, 0, 1, 5, 15, 30, 60, 120, 300];
+
+export const OUTCOMES = ['allow', 'deny', 'fault', 'shadow_deny', 'shadow_fault'] as const;
+export type Outcome = (typeof OUTCOMES)[number];
+
+export const INSECURE_SETTINGS = [
+  'plaintextCheck',
+  'plaintextRedis',
+  'inlineSecrets',
+  'allowShadow',
+  'anyOrigin',
+  'freshMemoryStore',
+  'wideAdmin',
+] as const;
+export type InsecureSetting = (typeof INSECURE_SETTINGS)[number];
+
+/** Absent route or scheme of a Check, and scheme of what belongs to none. */
+export const NONE = 'none';
+
+const CODES = ['ok', ...Object.keys(DENIAL_CODES), ...FAULT_REASONS];
+const STORE_RESULTS = ['ok', 'claimed', 'mine', 'taken', 'differs', ...STORE_FAULT_REASONS];
+
+export interface SchemeMetrics {
+  readonly name: string;
+  readonly counters: Readonly<Record<string, CounterDefinition>>;
+}
+
+export interface MetricsOptions {
+  /** Every scheme that may ever be configured. */
+  readonly schemes: readonly SchemeMetrics[];
+  readonly build: { readonly version: string; readonly commit: string; readonly node: string };
+  readonly role: string;
+}
+
+export type Metrics = ReturnType<typeof createMetrics>;
+
+export function createMetrics(options: MetricsOptions) {
+  const registry = new Registry();
+  const unprefixed = createFamilies(registry);
+  registerProcessReadings(unprefixed);
+  const families = prefixed(unprefixed);
+  const { counter, gauge, reading, table, histogram } = families;
+  const scheme = [...options.schemes.map(({ name }) => name), NONE];
+
+  const metrics = {
+    registry,
+    role: options.role,
+    reading,
+    table,
+
+    checks: counter('checks_total', 'Checks decided.', { route: null, scheme, outcome: OUTCOMES, code: CODES }),
+    checkSeconds: histogram(
+      'check_duration_seconds',
+      'From the first byte of a Check to its decision.',
+      { scheme, outcome: OUTCOMES },
+      LATENCY_SECONDS,
+    ),
+    stageSeconds: histogram('check_stage_seconds', 'Parts of a Check.', { stage: STAGES }, LATENCY_SECONDS, 'none'),
+    faults: counter('faults_total', 'Requests that could not be judged: answered 503.', { reason: FAULT_REASONS }),
+    shed: counter('shed_total', 'Checks turned away unjudged.', { reason: ['delay', 'in_flight'] }),
+    checkInvalid: counter('check_invalid_total', 'Checks of a shape that the proxy should not send.', {
+      reason: CHECK_INVALID_REASONS,
+    }),
+    bodyUnverifiable: counter('body_unverifiable_total', 'Bodies that could not be proven whole.', {
+      why: UNVERIFIABLE_REASONS,
+    }),
+    encodeAssertionFailures: counter(
+      'encode_assertion_failures_total',
+      'Answers replaced because their bytes were not what was decided.',
+      {},
+    )(),
+    retriesRecognised: counter('retries_recognised_total', 'Repeated Checks of one request, passed again.', { scheme }),
+    rateLimited: counter('rate_limited_total', 'Refusals by a bucket.', { bucket: BUCKETS }),
+    proofAgeSeconds: histogram('proof_age_seconds', 'Age of proofs by their timestamp.', { scheme }, AGE_SECONDS),
+
+    storeOperations: counter('store_operations_total', 'Verbs of the store.', {
+      verb: STORE_VERBS,
+      result: STORE_RESULTS,
+    }),
+    storeSeconds: histogram('store_operation_seconds', 'Verbs of the store.', { verb: STORE_VERBS }, LATENCY_SECONDS),
+    storeState: gauge('store_state', '1 for the present state.', { state: STORE_STATES }),
+    storeBreakerOpen: gauge('store_breaker_open', '1 while the store is not asked.', {})(),
+    storeHorizonRaises: counter(
+      'store_horizon_raises_total',
+      'Times that the store was found to have lost state.',
+      {},
+    )(),
+    storeConnections: gauge('store_connections', 'Connections to the store.', {
+      role: ['request', 'durable', 'sentinel'],
+    }),
+
+    issuerRequests: counter('issuer_requests_total', 'Requests to the issuer.', {
+      scheme,
+      endpoint: null,
+      status: ['2xx', '4xx', '429', '5xx'],
+    }),
+    issuerSeconds: histogram('issuer_request_duration_seconds', 'Requests to the issuer.', { scheme }, LATENCY_SECONDS),
+
+    certificateExpirySeconds: gauge(
+      'tls_certificate_expiry_timestamp_seconds',
+      'When the certificate ends, unix time.',
+      { listener: ['check', 'issuer'] },
+    ),
+    cacheLookups: counter('cache_lookups_total', 'Lookups in a cache.', { cache: null, result: ['hit', 'miss'] }),
+
+    configReloads: counter('config_reloads_total', 'Reloads of the configuration.', { result: ['applied', 'refused'] }),
+    insecureSetting: gauge('insecure_setting', '1 for each insecure setting that is on.', { name: INSECURE_SETTINGS }),
+  };
+
+  const { version, commit, node } = options.build;
+  table('build_info', 'Always 1.', ['version', 'commit', 'node'], () => [[[version, commit, node], 1]]);
+  for (const stage of STAGES) metrics.stageSeconds(stage);
+  return { ...metrics, schemeCounters: registerSchemeCounters(families, options.schemes) };
+}
+
+function prefixed(families: Families): Families {
+  return {
+    counter: (name, ...rest) => families.counter(PREFIX + name, ...rest),
+    gauge: (name, ...rest) => families.gauge(PREFIX + name, ...rest),
+    reading: (name, ...rest) => families.reading(PREFIX + name, ...rest),
+    table: (name, ...rest) => families.table(PREFIX + name, ...rest),
+    histogram: (name, ...rest) => families.histogram(PREFIX + name, ...rest),
+  };
+}
+
+/** @returns by the counter's name: counts one by a label object. */
+function registerSchemeCounters(
+  { counter }: Families,
+  schemes: readonly SchemeMetrics[],
+): ReadonlyMap<string, (labels: Readonly<Record<string, string>>) => Count> {
+  const counters = new Map<string, (labels: Readonly<Record<string, string>>) => Count>();
+  for (const { counters: defined } of schemes) {
+    for (const [name, { help, labels }] of Object.entries(defined)) {
+      const labelNames = Object.keys(labels);
+      const family: Family<Count> = counter(name, help, labels);
+      counters.set(name, (given) => family(...labelNames.map((label) => given[label] ?? NONE)));
+    }
+  }
+  return counters;
+}
