@@ -1,0 +1,13 @@
+/**
+ * `countersign/client`: signed requests from browsers and Node. One signer per scheme; keys in the browser here, keys in files in
+ * `countersign/client/node`.
+ */
+export { type ClientErrorCode, CountersignError } from '../core/client-error.ts';
+export type { PublicJwk, SignatureAlg } from '../core/directory.ts';
+export type { Signer, SigningKey } from '../core/signer.ts';
+export { type Client, type ClientOptions, createClient, type SignedRequest } from './client.ts';
+export { enrol, type Enrolled, type Enrolment } from './enrol.ts';
+export { browserKey, forgetBrowserKey } from './key-store.ts';
+export { generateKeyPair, type KeyPair, signingKey, thumbprint } from './keys.ts';
+
+export { challengeSignature, type ChallengeSignatureCredential } from '../schemes/challenge-signature/client.ts';
