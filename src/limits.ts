@@ -18,7 +18,7 @@ export interface LimitsOptions {
   readonly maxBuckets: number;
   readonly perCredential: Limit;
   /** For the metric: which bucket was empty. */
-  onRefused?(bucket: BucketName): void;
+  readonly onRefused?: (bucket: BucketName) => void;
 }
 
 export function createLimits({

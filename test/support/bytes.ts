@@ -1,0 +1,21 @@
+/** Short ways to write bytes and keys in tests; unlike the product's decoders they throw. */
+import type { PublicJwk } from '../../src/core/directory.ts';
+import { decodeBase64url, encodeBase64url } from '../../src/encoding/base64url.ts';
+import { fromHex } from '../../src/encoding/bytes.ts';
+
+export function hex(text: string): Uint8Array {
+  const bytes = fromHex(text);
+  if (bytes === undefined) throw new Error(`not hex: ${text}`);
+  return bytes;
+}
+
+export function b64(text: string): Uint8Array {
+  const bytes = decodeBase64url(text);
+  if (bytes === undefined) throw new Error(`not base64url: ${text}`);
+  return bytes;
+}
+
+/** The public key whose encoded point these bytes are, whether or not there is such a point. */
+export function ed25519Jwk(point: Uint8Array): PublicJwk {
+  return { kty: 'OKP', crv: 'Ed25519', x: encodeBase64url(point) };
+}
