@@ -62,3 +62,9 @@ export function claimExpiresAtMs(validUntilMs: number, skewMs: number): number {
 export function revocationTtlMs(validUntilMs: number, skewMs: number, nowMs: number): number {
   return validUntilMs + 2 * skewMs + 1 - nowMs;
 }
+
+/** The machine's own clock; tests bring another. */
+export const systemClock: Clock = {
+  nowMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
+};
