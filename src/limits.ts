@@ -7,8 +7,7 @@ import { LRUCache } from 'lru-cache';
 import type { Clock } from './core/clock.ts';
 import { deny } from './core/decision.ts';
 import type { BucketName, Charge, Limit, Limits } from './core/limits.ts';
-import { sha256 } from './crypto/digest.ts';
-import { encodeBase64url } from './encoding/base64url.ts';
+import { sha256Base64url } from './crypto/digest.ts';
 import { lpConcat } from './encoding/bytes.ts';
 
 export interface LimitsOptions {
@@ -70,7 +69,7 @@ function waitBefore(arrivalMs: number, nowMs: number, { periodMs, burst }: Limit
 function bucketKey({ bucket, key, anyAddress }: Charge): string {
   const [first = '', ...rest] = key;
   const parts = anyAddress === true ? ['any', ...key] : ['from', addressBlock(first), ...rest];
-  return encodeBase64url(sha256(lpConcat(bucket, ...parts)));
+  return sha256Base64url(lpConcat(bucket, ...parts));
 }
 
 /** What counts as one address: of IPv6 the /64, of which a single machine has all; an IPv4 address written as IPv6 is that address. */

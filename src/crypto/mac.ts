@@ -1,6 +1,7 @@
 /** HMAC-SHA-256 (RFC 2104). Compare the result with `constantTimeEqual` only. */
 import { createHmac } from 'node:crypto';
 import { Secret } from '../core/secret.ts';
+import { latin1Bytes } from './digest.ts';
 
 /** Over the chunks one behind the other; text is its UTF-8 bytes. 32 bytes. */
 export function hmacSha256(
@@ -9,5 +10,5 @@ export function hmacSha256(
 ): Uint8Array {
   const mac = createHmac('sha256', key instanceof Secret ? key.reveal() : key);
   for (const chunk of chunks) mac.update(chunk);
-  return mac.digest();
+  return latin1Bytes(mac.digest('latin1'));
 }

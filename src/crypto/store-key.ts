@@ -2,9 +2,9 @@
  * Makes the keys of the store. Raw user text never enters one: a reader of the store can confirm a guessed id and learns no other.
  */
 import type { Key, KeyClass } from '../core/store.ts';
-import { encodeBase64url } from '../encoding/base64url.ts';
+import { decodeBase64url } from '../encoding/base64url.ts';
 import { lpConcat } from '../encoding/bytes.ts';
-import { sha256 } from './digest.ts';
+import { sha256Base64url } from './digest.ts';
 
 export type KeyPart = string | Uint8Array;
 
@@ -13,11 +13,11 @@ export type KeyPart = string | Uint8Array;
  * Writes of registered credentials and revocation marks (`r`, `x`) wait for replicas; see `durable`.
  */
 export function storeKey(keyClass: KeyClass, ...parts: readonly KeyPart[]): Key {
-  const digest = sha256(lpConcat(...parts));
+  const digest = sha256Base64url(lpConcat(...parts));
   return {
     class: keyClass,
-    text: `${keyClass}:${encodeBase64url(digest)}`,
-    firstByte: digest[0] ?? 0,
+    text: `${keyClass}:${digest}`,
+    firstByte: decodeBase64url(digest.slice(0, 4))?.[0] ?? 0,
     durable: keyClass === 'r' || keyClass === 'x',
   };
 }

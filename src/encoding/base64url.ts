@@ -11,21 +11,25 @@ const NOT_IN_ALPHABET = 0xff;
 const VALUES = new Uint8Array(128).fill(NOT_IN_ALPHABET);
 for (let i = 0; i < ALPHABET.length; i++) VALUES[ALPHABET.charCodeAt(i)] = i;
 
+/** In the runtime and in newer browsers: three times as fast. Its counterpart for decoding takes more than the canonical form. */
+interface Encodable extends Uint8Array {
+  toBase64?(options: typeof UNPADDED): string;
+}
+
+const UNPADDED = { alphabet: 'base64url', omitPadding: true } as const;
+
 export function encodeBase64url(bytes: Uint8Array): string {
+  return (bytes as Encodable).toBase64?.(UNPADDED) ?? encodeByTable(bytes);
+}
+
+function encodeByTable(bytes: Uint8Array): string {
   let text = '';
-  let i = 0;
-  for (; i + 2 < bytes.length; i += 3) {
+  for (let i = 0; i < bytes.length; i += 3) {
     const group = (byteAt(bytes, i) << 16) | (byteAt(bytes, i + 1) << 8) | byteAt(bytes, i + 2);
     text += letter(group >> 18) + letter(group >> 12) + letter(group >> 6) + letter(group);
   }
-  if (bytes.length - i === 1) {
-    const group = byteAt(bytes, i) << 16;
-    text += letter(group >> 18) + letter(group >> 12);
-  } else if (bytes.length - i === 2) {
-    const group = (byteAt(bytes, i) << 16) | (byteAt(bytes, i + 1) << 8);
-    text += letter(group >> 18) + letter(group >> 12) + letter(group >> 6);
-  }
-  return text;
+  // A byte needs two characters, two need three; what the missing ones gave is cut off.
+  return text.slice(0, Math.ceil((bytes.length * 4) / 3));
 }
 
 /** Undefined for padding, white space, `+` and `/`, an impossible length, and stray bits in the last character. */

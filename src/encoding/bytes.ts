@@ -5,13 +5,16 @@
 
 const encoder = new TextEncoder();
 
+const MAX_U32 = 0xffff_ffff;
+const MAX_U64 = 0xffff_ffff_ffff_ffffn;
+
 /** @throws {RangeError} when the text holds a lone surrogate. */
 export function utf8(text: string): Uint8Array {
   return encoder.encode(wellFormed(text));
 }
 
 export function concat(parts: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
+  const out = allocate(parts.reduce((length, part) => length + part.length, 0));
   let at = 0;
   for (const part of parts) {
     out.set(part, at);
@@ -22,19 +25,19 @@ export function concat(parts: readonly Uint8Array[]): Uint8Array {
 
 /** 4 bytes, big-endian. @throws {RangeError} outside 0 to 2^32 - 1. */
 export function u32(n: number): Uint8Array {
-  if (!Number.isInteger(n) || n < 0 || n > 0xffff_ffff) throw new RangeError('u32: an integer from 0 to 2^32 - 1');
+  if (!Number.isInteger(n) || n < 0 || n > MAX_U32) throw new RangeError('u32: an integer from 0 to 2^32 - 1');
   const out = new Uint8Array(4);
-  new DataView(out.buffer).setUint32(0, n);
+  writeU32(out, 0, n);
   return out;
 }
 
 /** 8 bytes, big-endian. @throws {RangeError} for a number that is not a safe integer, and outside 0 to 2^64 - 1. */
 export function u64(n: number | bigint): Uint8Array {
   if (typeof n === 'number' && !Number.isSafeInteger(n)) throw new RangeError('u64: a safe integer');
-  const value = BigInt(n);
-  if (value < 0n || value > 0xffff_ffff_ffff_ffffn) throw new RangeError('u64: an integer from 0 to 2^64 - 1');
+  if (n < 0 || n > MAX_U64) throw new RangeError('u64: an integer from 0 to 2^64 - 1');
   const out = new Uint8Array(8);
-  new DataView(out.buffer).setBigUint64(0, value);
+  writeU32(out, 0, typeof n === 'number' ? Math.floor(n / 2 ** 32) : Number(n >> 32n));
+  writeU32(out, 4, typeof n === 'number' ? n : Number(n & BigInt(MAX_U32)));
   return out;
 }
 
@@ -43,11 +46,15 @@ export function lp(x: string | Uint8Array): Uint8Array {
   return lpConcat(x);
 }
 
-/** `LP(part1) || LP(part2) || ...` in one allocation: no two different lists of parts give equal bytes. Runs on each Check. */
+/**
+ * `LP(part1) || LP(part2) || ...`: no two different lists of parts give equal bytes. Runs on each Check.
+ *
+ * @returns a view whose `buffer` holds other bytes beside.
+ */
 export function lpConcat(...parts: readonly (string | Uint8Array)[]): Uint8Array {
   let length = 0;
   for (const part of parts) length += 4 + byteLength(part);
-  const out = new Uint8Array(length);
+  const out = allocate(length);
   let at = 0;
   for (const part of parts) at = writeLp(out, at, part);
   return out;
@@ -68,11 +75,16 @@ function writeLp(out: Uint8Array, at: number, x: string | Uint8Array): number {
   const start = at + 4;
   const length = typeof x === 'string' ? writeUtf8(out, start, x) : x.length;
   if (typeof x !== 'string') out.set(x, start);
-  out[at] = length >>> 24;
-  out[at + 1] = length >>> 16;
-  out[at + 2] = length >>> 8;
-  out[at + 3] = length;
+  writeU32(out, at, length);
   return start + length;
+}
+
+/** Bits above the lowest 32 are dropped. */
+function writeU32(out: Uint8Array, at: number, n: number): void {
+  out[at] = n >>> 24;
+  out[at + 1] = n >>> 16;
+  out[at + 2] = n >>> 8;
+  out[at + 3] = n;
 }
 
 /** Nearly all text here is short ASCII, for which a loop is faster than a call into the platform's encoder. */
@@ -83,6 +95,24 @@ function writeUtf8(out: Uint8Array, start: number, text: string): number {
     out[start + i] = unit;
   }
   return text.length;
+}
+
+const SLAB_BYTES = 8192;
+let slab = new Uint8Array(SLAB_BYTES);
+let slabUsed = 0;
+
+/**
+ * Zeroes, as a view into a larger buffer: an ArrayBuffer for each of a Check's messages would cost more than hashing them.
+ * No part of a slab is handed out twice.
+ */
+function allocate(length: number): Uint8Array {
+  if (length > SLAB_BYTES / 8) return new Uint8Array(length);
+  if (slabUsed + length > SLAB_BYTES) {
+    slab = new Uint8Array(SLAB_BYTES);
+    slabUsed = 0;
+  }
+  slabUsed += length;
+  return slab.subarray(slabUsed - length, slabUsed);
 }
 
 function wellFormed(text: string): string {
