@@ -5,7 +5,7 @@
 import { Buffer } from 'node:buffer';
 import { deny } from '../core/decision.ts';
 import { noHeaders, readHeaderMap, readJoinedHeader, readMapEntry } from './check-headers.ts';
-import type { HeaderPlaces } from './check-headers.ts';
+import type { HeaderPlaces, Places } from './check-headers.ts';
 import { delimited, messageReader, NOWHERE, readBytes, readEnd, readSigned, readText, undecodable, varint } from './protobuf-reader.ts';
 import type { Reader, Span } from './protobuf-reader.ts';
 
@@ -16,8 +16,8 @@ const MAX_EXTENSION_BYTES = 1024;
 export interface CheckMessage {
   readonly bytes: Buffer;
   readonly headers: HeaderPlaces;
-  /** `context_extensions`. */
-  readonly extensions: Map<string, string>;
+  /** `context_extensions`: keys and values. */
+  readonly extensions: Places;
   /** Address of the client, or path of its pipe. */
   source: Span;
   time: Time | null;
@@ -50,7 +50,7 @@ export function readCheckMessage(message: Uint8Array): CheckMessage {
   const check: CheckMessage = {
     bytes,
     headers: noHeaders(),
-    extensions: new Map(),
+    extensions: [],
     source: NOWHERE,
     time: null,
     id: NOWHERE,
@@ -214,15 +214,22 @@ const readHttp = messageReader<CheckMessage>({
   },
 });
 
-function readExtension(check: CheckMessage, reader: Reader, end: number): void {
+function readExtension({ bytes, extensions }: CheckMessage, reader: Reader, end: number): void {
   const { key, value } = readMapEntry(reader, end);
   if (key.end - key.start + value.end - value.start > MAX_EXTENSION_BYTES) {
     deny('malformed', 'a context extension over 1 KiB', { oversized: true });
   }
-  const name = textAt(check, key);
-  if (check.extensions.has(name)) undecodable('a map key that occurs twice');
-  check.extensions.set(name, textAt(check, value));
-  if (check.extensions.size > MAX_EXTENSIONS) deny('malformed', 'more than 64 context extensions', { oversized: true });
+  if (extensions.length === 4 * MAX_EXTENSIONS) deny('malformed', 'more than 64 context extensions', { oversized: true });
+  for (let i = 0; i < extensions.length; i += 4) {
+    if (isSame(bytes, extensions[i] as number, extensions[i + 1] as number, key)) undecodable('a map key that occurs twice');
+  }
+  extensions.push(key.start, key.end, value.start, value.end);
+}
+
+function isSame(bytes: Buffer, start: number, end: number, other: Span): boolean {
+  if (end - start !== other.end - other.start) return false;
+  for (let i = start, j = other.start; i < end; i++, j++) if (bytes[i] !== bytes[j]) return false;
+  return true;
 }
 
 /** A field that is known to be UTF-8. */

@@ -45,7 +45,7 @@ export function decodeCheck(message: Uint8Array, receivedAtMs: number, settings:
   requireShape(check, tier);
   const line = tier === 'A' ? rawRequestLine(check) : sanitisedRequestLine(check);
   if (line.target !== undefined && line.target.length > MAX_TARGET_BYTES) deny('malformed', 'a target over 8 KiB', { oversized: true });
-  const claims = readClaims(check.extensions);
+  const claims = readClaims(check.bytes, check.extensions);
   const headers = createHeaderList(check, tier !== 'A');
   const { id, time } = check;
   const hasStreamId = time !== null && id.end > id.start;

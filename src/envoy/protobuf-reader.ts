@@ -55,17 +55,22 @@ export function readEnd(reader: Reader, end: number): number {
   return reader.at + length;
 }
 
-/** A varint below 2^31: keys and lengths. Nearly all have one byte. */
+/** A varint below 2^31 in at most 5 bytes: keys and lengths. */
 function readShort(reader: Reader, end: number): number {
-  const { bytes, at } = reader;
-  const first = bytes[at] as number;
-  if (first < 0x80 && at < end) {
-    reader.at = at + 1;
-    return first;
+  const { bytes } = reader;
+  let at = reader.at;
+  let value = 0;
+  for (let shift = 0; shift < 35; shift += 7) {
+    if (at >= end) undecodable('a varint beyond the enclosing message');
+    const byte = bytes[at++] as number;
+    if (byte < 0x80) {
+      if (shift === 28 && byte > 0b111) break;
+      reader.at = at;
+      return value | (byte << shift);
+    }
+    value |= (byte & 0x7f) << shift;
   }
-  const value = readUnsigned(reader, end);
-  if (value > 0x7fff_ffff) undecodable('a key or a length beyond 31 bits');
-  return value | 0;
+  return undecodable('a key or a length beyond 31 bits');
 }
 
 /** A `string` field, which has to be UTF-8. The cursor moves behind it. */

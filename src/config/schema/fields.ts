@@ -76,8 +76,11 @@ export function list<const Item extends v.GenericSchema>(
   );
 }
 
-/** Marks a value that errors and `--print-effective` must not show. */
+/** Marks a value that errors must not show. */
 export const HIDDEN = { hidden: true } as const;
+
+/** Marks a value that is itself a secret: `--print-effective` leaves it out too. */
+const SECRET = { hidden: true, secret: true } as const;
 
 /** A secret in the file itself: needs `insecure.inlineSecrets`. */
 export function inlineSecret() {
@@ -86,7 +89,7 @@ export function inlineSecret() {
     v.string(expected),
     v.minLength(1, expected),
     v.maxLength(1024, expected),
-    v.metadata(HIDDEN),
+    v.metadata(SECRET),
     v.transform((value) => new Secret(value)),
   );
 }

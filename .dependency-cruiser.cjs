@@ -1,0 +1,167 @@
+/**
+ * Who may import whom. Arrows point downwards only; type imports count. Each rule's comment names what is allowed, and is printed
+ * with the finding. Paths are resolved files, so "no other scheme" is a back reference and not a guess about `../`.
+ */
+
+/** Part of src -> the other parts it may import. Itself is always allowed, whatever is not named is not. */
+const mayImport = {
+  core: [],
+  encoding: ['core'],
+  crypto: ['encoding', 'core'],
+  store: ['core'],
+  'limits.ts': ['core', 'crypto', 'encoding'],
+  keys: ['core', 'crypto', 'encoding'],
+  users: ['core', 'crypto', 'encoding'],
+  tokens: ['core', 'crypto', 'encoding'],
+  telemetry: ['core', 'crypto', 'encoding'],
+  config: ['core'],
+  'authenticate.ts': ['config', 'telemetry', 'core'],
+  envoy: ['authenticate.ts', 'config', 'core', 'crypto', 'encoding', 'telemetry'],
+  http: ['core', 'encoding', 'crypto', 'telemetry'],
+  issuer: ['http', 'users', 'core', 'crypto', 'encoding', 'config', 'telemetry'],
+  admin: ['http', 'users', 'core', 'crypto', 'encoding', 'config', 'telemetry', 'keys'],
+  'sidecar.ts': [
+    ...['core', 'encoding', 'crypto', 'store', 'limits.ts', 'keys', 'users', 'tokens', 'schemes', 'telemetry', 'config'],
+    ...['authenticate.ts', 'envoy', 'http', 'issuer', 'admin'],
+  ],
+  'supervisor.ts': ['sidecar.ts', 'config', 'telemetry', 'core'],
+  commands: ['supervisor.ts', 'client', 'keys', 'config', 'users', 'crypto', 'encoding', 'core'],
+  'cli.ts': ['commands', 'core'],
+};
+
+/** Package -> the one place that may know it. The rest of the source could then do without. */
+const packageHome = {
+  '@grpc/grpc-js': '^src/envoy/',
+  ioredis: '^src/store/redis',
+  'prom-client': '^src/telemetry/',
+  'sonic-boom': '^src/telemetry/',
+  yaml: '^src/(config|commands)/',
+};
+
+/** Runs in a browser as well as in Node. */
+const browserHalf = '^src/(core|encoding|client)/|^src/schemes/[^/]+/(client|message)[.]ts$';
+const nodeHalfOfClient = '^src/client/node[.]ts$';
+
+const pathOf = (part) => (part.endsWith('.ts') ? `^src/${part.replace('.', '[.]')}$` : `^src/${part}/`);
+const anyOf = (parts) => parts.map(pathOf).join('|');
+
+const partRules = Object.entries(mayImport).map(([part, allowed]) => ({
+  name: `${part} may import`,
+  comment: `${part} may import: ${allowed.join(', ') || 'nothing of ours'}`,
+  severity: 'error',
+  from: { path: pathOf(part) },
+  to: { path: '^src/', pathNot: anyOf([part, ...allowed]) },
+}));
+
+const packageRules = Object.entries(packageHome).map(([name, home]) => ({
+  name: `home of ${name}`,
+  comment: `${name} is imported below ${home} only`,
+  severity: 'error',
+  from: { path: '^src/', pathNot: home },
+  to: { path: `^node_modules/(${name === 'prom-client' ? 'prom-client|@prometheus-io/client' : name})/` },
+}));
+
+module.exports = {
+  forbidden: [
+    ...partRules,
+    ...packageRules,
+    {
+      name: 'schemes may import',
+      comment: 'a scheme may import: its own folder, core, crypto, encoding, tokens. What else it needs comes in Resources',
+      severity: 'error',
+      from: { path: '^src/schemes/([^/]+)/' },
+      to: { path: '^src/', pathNot: '^src/schemes/$1/|^src/(core|crypto|encoding|tokens)/' },
+    },
+    {
+      name: 'schemes may use packages',
+      comment: 'a scheme may use: valibot',
+      severity: 'error',
+      from: { path: '^src/schemes/' },
+      to: { path: '^node_modules/', pathNot: '^node_modules/(valibot|@types/node)/' },
+    },
+    {
+      name: 'the list of schemes may import',
+      comment: 'schemes/index.ts may import: the index.ts of each scheme, core',
+      severity: 'error',
+      from: { path: '^src/schemes/index[.]ts$' },
+      to: { path: '^src/', pathNot: '^src/schemes/[^/]+/index[.]ts$|^src/core/' },
+    },
+    {
+      name: 'client may import',
+      comment: 'client may import: client.ts and message.ts of the schemes, encoding, core; client/node.ts also crypto',
+      severity: 'error',
+      from: { path: '^src/client/' },
+      to: { path: '^src/', pathNot: '^src/schemes/[^/]+/(client|message)[.]ts$|^src/(client|encoding|core)/' },
+    },
+    {
+      name: 'the browser half has no node:',
+      comment: 'core, encoding, client (but client/node.ts), message.ts and client.ts of the schemes import nothing from node:',
+      severity: 'error',
+      from: { path: browserHalf, pathNot: nodeHalfOfClient },
+      to: { dependencyTypes: ['core'] },
+    },
+    {
+      name: 'the browser half stays among itself',
+      comment: 'what runs in a browser may import: core, encoding, client (but client/node.ts), message.ts and client.ts of its scheme',
+      severity: 'error',
+      from: { path: browserHalf, pathNot: nodeHalfOfClient },
+      to: { path: `^src/`, pathNot: browserHalf },
+    },
+    {
+      name: 'the browser half has no files',
+      comment: 'client/node.ts keeps keys in files: nothing in src imports it but commands',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/commands/' },
+      to: { path: nodeHalfOfClient },
+    },
+    {
+      name: 'verification is synchronous crypto',
+      comment: 'what judges a Check uses no WebCrypto and no key stretching: both answer from a thread pool that anyone can fill',
+      severity: 'error',
+      from: { path: '^src/schemes/[^/]+/(verify|message|state)[.]ts$|^src/(envoy|tokens)/|^src/authenticate[.]ts$' },
+      to: { dependencyTypes: ['core'], path: '^(node:)?crypto$' },
+    },
+    {
+      name: 'no URL parser at the front',
+      comment: 'src/envoy judges the bytes that Envoy has; a URL parser normalises them',
+      severity: 'error',
+      from: { path: '^src/envoy/' },
+      to: { path: '^(node:)?(url|querystring|punycode)$' },
+    },
+    {
+      name: 'no cycles',
+      comment: 'files that import each other can only be understood together',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { circular: true },
+    },
+    {
+      name: 'src stands alone',
+      comment: 'src may import: src, dependencies, node:',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: '^(test|scripts|tools|bench|deploy)/' },
+    },
+    {
+      name: 'dependencies only',
+      comment: 'src may use what package.json lists under dependencies',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown', 'unknown', 'undetermined'], pathNot: '^node_modules/@types/' },
+    },
+    {
+      name: 'resolvable',
+      comment: 'the imported file is there',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true },
+    },
+  ],
+  options: {
+    // Without swc not one .ts file is read beside TypeScript 7.
+    parser: 'swc',
+    tsPreCompilationDeps: true,
+    doNotFollow: { path: 'node_modules' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'types', 'node', 'default'] },
+  },
+};

@@ -1,0 +1,93 @@
+/**
+ * One deadline for every command of a connection: a queue in order of sending and one timer for its head, since a timer per
+ * command would cost more than the command. Times are monotonic ms.
+ */
+import { StoreFault } from '../core/fault.ts';
+
+export interface Deadline {
+  /** Settles as `command` does, or is refused with `timeout`. The command goes on: its fate is unknown. */
+  bound<Reply>(command: Promise<Reply>): Promise<Reply>;
+  /** Resolves when no command is unanswered, at the latest when the limit has passed. */
+  drained(): Promise<void>;
+}
+
+interface Waiting {
+  readonly untilMs: number;
+  isSettled: boolean;
+  readonly expire: () => void;
+}
+
+export function createDeadline(limitMs: number, monotonicMs: () => number): Deadline {
+  let queue: Waiting[] = [];
+  let head = 0;
+  let unanswered = 0;
+  let isArmed = false;
+  let onDrained: (() => void) | undefined;
+
+  const arm = (delayMs: number) => {
+    isArmed = true;
+    // A loop that was blocked runs its timers before it reads its sockets: answers that have arrived meanwhile come first.
+    setTimeout(() => setImmediate(expireLate), delayMs);
+  };
+
+  const expireLate = () => {
+    isArmed = false;
+    const nowMs = monotonicMs();
+    while (head < queue.length) {
+      const waiting = queue[head] as Waiting;
+      if (!waiting.isSettled) {
+        if (waiting.untilMs > nowMs) break;
+        waiting.expire();
+      }
+      head += 1;
+    }
+    const next = queue[head];
+    if (next === undefined) {
+      queue = [];
+      head = 0;
+      return;
+    }
+    if (head > 1024) {
+      queue = queue.slice(head);
+      head = 0;
+    }
+    arm(Math.max(1, next.untilMs - nowMs));
+  };
+
+  const settled = (waiting: Waiting) => {
+    waiting.isSettled = true;
+    unanswered -= 1;
+    if (unanswered === 0) onDrained?.();
+  };
+
+  return {
+    bound: <Reply>(command: Promise<Reply>) =>
+      new Promise<Reply>((resolve, reject) => {
+        const waiting: Waiting = {
+          untilMs: monotonicMs() + limitMs,
+          isSettled: false,
+          expire() {
+            settled(waiting);
+            reject(new StoreFault('timeout', `no answer within ${limitMs} ms`));
+          },
+        };
+        unanswered += 1;
+        queue.push(waiting);
+        if (!isArmed) arm(limitMs);
+        command.then(
+          (reply) => {
+            if (waiting.isSettled) return;
+            settled(waiting);
+            resolve(reply);
+          },
+          (error: unknown) => {
+            if (waiting.isSettled) return;
+            settled(waiting);
+            // oxlint-disable-next-line typescript/prefer-promise-reject-errors -- as it came
+            reject(error);
+          },
+        );
+      }),
+    drained: () => (unanswered === 0 ? Promise.resolve() : new Promise((resolve) => (onDrained = resolve))),
+  };
+}
