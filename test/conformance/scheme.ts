@@ -6,7 +6,7 @@
  */
 import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
-import { DENIAL_CODES, type Denial, type DenialCode, wireCode } from '../../src/core/decision.ts';
+import { DENIAL_CODES, type Denial, type DenialCode, deny, wireCode } from '../../src/core/decision.ts';
 import { StoreFault } from '../../src/core/fault.ts';
 import { UNVERIFIABLE_REASONS } from '../../src/core/request.ts';
 import { STAGES, type SchemeDefinition } from '../../src/core/scheme.ts';
@@ -62,7 +62,10 @@ export interface StoreUnderTest {
   open(): Promise<Store>;
 }
 
+const SOURCE = '203.0.113.9';
+
 const REQUEST: RequestParts = {
+  source: SOURCE,
   method: 'POST',
   scheme: 'https',
   authority: 'api.example.com',
@@ -344,6 +347,30 @@ export function schemeConformance(scheme: SchemeUnderTest, stores: readonly Stor
         expect(['stale', 'unknown_credential', 'signature_invalid']).toContain(await outcomeOf(world.judge(proven)));
         expect(await outcomeOf(world.judge(proven, { policy: { tenant: 'other' } }))).toBe('allow');
       });
+    });
+
+    test('every well-formed proof is charged to the bucket credential, an unknown one too; empty, it is rate_limited before any lookup', async () => {
+      const charged: string[][] = [];
+      let isEmpty = false;
+      const credential = (...key: string[]) => {
+        if (isEmpty) deny('rate_limited', 'bucket empty', { retryAfterSeconds: 1 });
+        charged.push(key);
+      };
+      const world = createSchemeWorld(definition, { settings, limits: { charge() {}, credential } });
+      const client = await scheme.enter(world);
+      const proven = await client.prove(REQUEST);
+      const stranger = await client.proveAsStranger(REQUEST);
+      for (const parts of [proven, await client.forge(REQUEST), stranger]) await outcomeOf(world.judge(parts));
+      const [first, second, third] = charged;
+      expect(first?.slice(0, 2)).toEqual([SOURCE, definition.name]);
+      expect(second).toEqual(first);
+      expect(third?.slice(0, 2)).toEqual([SOURCE, definition.name]);
+      expect(third).not.toEqual(first);
+
+      isEmpty = true;
+      world.store.calls.length = 0;
+      expect(await codeOf(world.judge(stranger))).toBe('rate_limited');
+      expect(world.store.calls).toEqual([]);
     });
 
     describe('faults', () => {

@@ -4,12 +4,15 @@
  */
 import { describe, expect, test } from '@jest/globals';
 import type { Denial } from '../../../src/core/decision.ts';
+import { sha256 } from '../../../src/crypto/digest.ts';
 import { randomBytes } from '../../../src/crypto/random.ts';
+import { scopedStoreKey } from '../../../src/crypto/store-key.ts';
 import { addKey, rotateKey } from '../../../src/keys/ring-changes.ts';
 import { createLimits } from '../../../src/limits.ts';
 import { challengeSignature } from '../../../src/schemes/challenge-signature/index.ts';
 import { createMemoryStore } from '../../../src/store/memory.ts';
 import { complete, type RequestParts, withHeader } from '../../support/auth-request.ts';
+import { b64 } from '../../support/bytes.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
 import { isLong } from '../../support/long.ts';
 import { quietObserver } from '../../support/quiet-observer.ts';
@@ -307,6 +310,9 @@ describe('10. the challenge endpoint', () => {
       const proof = await signedWith(String(challenge), alice, GET);
       expect(await codeOf(at.judge(proof))).toBe('stale');
       expect(await outcomeOf(at.judge(proof, { policy: { tenant: 'other' } }))).toBe('allow');
+      const digest = sha256(b64(String(challenge)));
+      const spent = scopedStoreKey(NAME)('c', 'other', 'spent', 'alice', digest).text;
+      expect(at.store.calls.filter(({ verb }) => verb === 'claim').map(({ key }) => key)).toEqual([spent]);
     }
   });
 
