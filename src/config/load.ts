@@ -5,7 +5,7 @@
 import { availableParallelism } from 'node:os';
 import type { SchemeDefinition } from '../core/scheme.ts';
 import { readBounded } from './bounded-read.ts';
-import { ConfigError, formatPath, quote, type ConfigIssue } from './config-error.ts';
+import { ConfigError, formatPath, type ConfigIssue, type Path } from './config-error.ts';
 import { applyDependentDefaults } from './dependent-defaults.ts';
 import { MAX_CONFIG_BYTES, readDocument } from './document.ts';
 import { effectiveValues, hashOf } from './effective.ts';
@@ -13,9 +13,9 @@ import { applyAssignments, applyEnvironment, type Environment } from './environm
 import { freezeDeep } from './freeze.ts';
 import { RULES, warningsOf } from './rules.ts';
 import { configSchema, type Config } from './schema.ts';
-import { resolveRoutes, resolveSchemes } from './scheme-settings.ts';
+import { resolveSchemeSettings } from './scheme-settings.ts';
 import { codeOf } from './secret-files.ts';
-import type { RawMap, Tree } from './tree.ts';
+import { isRawMap, type RawMap, type Tree } from './tree.ts';
 import { unknownKeys } from './unknown-keys.ts';
 import { validate } from './validate.ts';
 
@@ -99,9 +99,22 @@ function resolveSections(
 ): Partial<Config> {
   const draft: Record<string, unknown> = {};
   for (const [key, schema] of Object.entries(configSchema.entries)) {
+    if (tree.root[key] === undefined && schema.type === 'exact_optional') continue; // It may be absent, but never `undefined`.
     const result = validate(tree, schema, tree.root[key], [key]);
     if (result.ok) draft[key] = result.output;
     else issues.push(...result.issues);
   }
-  return resolveSchemeSettings(tree, draft, definitions, all, issues);
+  return resolveSchemeSettings(draft, { tree, listed: definitions, all, issues });
+}
+
+/** Rules between keys; one that needs an invalid section waits until that is mended. */
+function ruleIssues(tree: Tree, draft: Partial<Config>, definitions: ReadonlyMap<string, SchemeDefinition>): ConfigIssue[] {
+  const issues: ConfigIssue[] = [];
+  const refuse = (path: Path, message: string) => {
+    issues.push({ ...tree.placeOf(path), path: formatPath(path), message });
+  };
+  for (const { needs, check } of RULES) {
+    if (needs.every((key) => draft[key] !== undefined)) check(draft as Config, { refuse, definitions });
+  }
+  return issues;
 }
