@@ -261,6 +261,14 @@ describe('refusals', () => {
     expect([answer.status, await answer.text()]).toEqual([status, '{"code":"stale"}']);
   });
 
+  test('an answer of the upstream that looks like a refusal under another status is returned', async () => {
+    const { client, gateway } = await setup();
+    const body = problemBody(401, 'stale', { check: 'K5eNXMK1e6uh4_FTMW58zw' });
+    gateway.upstream = (_parts, response) => problem(response, 404, body);
+    expect((await client.fetch('/x')).status).toBe(404);
+    expect(gateway.judged).toHaveLength(1);
+  });
+
   test('a redirect is returned: a proof fits one address', async () => {
     const { client, gateway } = await setup();
     gateway.upstream = (_parts, response) => response.writeHead(303, { location: '/elsewhere' }).end();
