@@ -18,13 +18,14 @@ const SIGNATURE = 'bkD9sjycwIlRX_VdZWRupgB157bDDfINgHtW-46mGSs5Q-2ks6E1WZJ5TdJL6
 function deployment(answer: () => Response) {
   const calls: { url: string; body: unknown }[] = [];
   const send: typeof fetch = async (input, init) => {
-    const url = String(input instanceof URL ? input.href : input);
+    const request = new Request(input, init);
+    const { url } = request;
     if (url.endsWith('/.well-known/countersign')) {
       return Response.json({
         schemes: { 'challenge-signature': { endpoints: { enrol: '/auth/challenge-signature/enrol' } } },
       });
     }
-    calls.push({ url, body: JSON.parse(String(init?.body)) });
+    calls.push({ url, body: await request.json() });
     return answer();
   };
   return { calls, send };
