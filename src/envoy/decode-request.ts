@@ -18,7 +18,7 @@ import { readClaims } from './extensions.ts';
 import type { Claims } from './extensions.ts';
 import { createHeaderList, pseudoValues } from './header-list.ts';
 import { normalAuthority, originOf, requireMethod, requireScheme, splitTarget } from './request-line.ts';
-import { sourceOf } from './source.ts';
+import { sourceOf } from '../core/source.ts';
 
 const MAX_TARGET_BYTES = 8 * 1024;
 
@@ -35,11 +35,18 @@ export interface DecodeSettings {
   readonly trustedHops: number;
 }
 
+/** Besides what the judgement asks, what an answer depends on even when there never was a request. */
+export interface CheckArrival extends Arrival {
+  readonly headers: HeaderList;
+  /** As received. */
+  readonly method: string;
+}
+
 /**
  * @throws {CheckInvalid} when the proxy hop is broken, or configured otherwise than we are.
  * @throws {Denial} `malformed`, oversized.
  */
-export function decodeCheck(message: Uint8Array, receivedAtMs: number, settings: DecodeSettings): Arrival {
+export function decodeCheck(message: Uint8Array, receivedAtMs: number, settings: DecodeSettings): CheckArrival {
   const { tier, trustedHops } = settings;
   const check = readCheckMessage(message);
   requireShape(check, tier);
@@ -58,6 +65,8 @@ export function decodeCheck(message: Uint8Array, receivedAtMs: number, settings:
     receivedAtMs,
     proxyTimeMs: time === null ? null : time.seconds * 1000 + Math.floor(time.nanos / 1_000_000),
     source,
+    headers,
+    method: line.method,
 
     route(table) {
       if (claims.route !== undefined) return table.byName(claims.route) ?? deny('route_unknown', 'the proxy names no route of ours');

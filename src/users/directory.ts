@@ -1,0 +1,156 @@
+/**
+ * Who is known and by which keys: user records and the key index in the store, a read-only file before them, a cache around both.
+ * Reading is the Check's; every write is a `swap` of the text that was read, so that two writers never lose each other's work.
+ */
+import { LRUCache } from 'lru-cache';
+import type { Clock } from '../core/clock.ts';
+import type { Directory, SignatureAlg, UserKey, UserRecord } from '../core/directory.ts';
+import { StoreFault } from '../core/fault.ts';
+import { HttpProblem } from '../core/http.ts';
+import type { Key, Store } from '../core/store.ts';
+import { generateKeyPair } from '../crypto/signatures.ts';
+import { scopedStoreKey } from '../crypto/store-key.ts';
+import { decodeBase64url } from '../encoding/base64url.ts';
+import { formatUserRecord, parseKeyOwner, parseUserRecord, REMOVED, type KeyOwner } from './record.ts';
+
+export interface DirectoryOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  /** How long a record may be old: the longest time a revocation takes to reach this process. ms. */
+  readonly cacheTtlMs: number;
+  /** How long beyond that a record may serve a `storeFree` route while the store is down. ms. */
+  readonly staleOnFaultMs: number;
+  /** Algorithm of the key that stands in for unknown ones: what most users have, so that unknown ones cost the same. */
+  readonly dummyAlg: SignatureAlg;
+  /** Users of `directory.file`, of the tenant `default`; they win and can't be changed. */
+  readonly fixed?: ReadonlyMap<string, UserRecord>;
+  onLookup?(result: 'hit' | 'miss'): void;
+}
+
+/** What registration needs besides reading. */
+export interface UserRecords extends Directory {
+  /**
+   * Changes a record by compare-and-set, at most five times.
+   *
+   * @param change gets null for a user who never was; returns null to leave things as they are, or throws to refuse.
+   * @returns the record as it is now.
+   * @throws {HttpProblem} `conflict` after five lost races, and for a user of the file.
+   */
+  update(tenant: string, id: string, change: (before: UserRecord | null) => RecordChange | null): Promise<UserRecord | null>;
+  /** Who a key belongs to, past the cache. */
+  ownerOf(tenant: string, thumbprint: Uint8Array): Promise<{ owner: KeyOwner | null; text: string | null }>;
+  /** @returns false when the entry is no longer what was read. */
+  setOwner(tenant: string, thumbprint: Uint8Array, read: string | null, owner: KeyOwner): Promise<boolean>;
+  /** Removes the entry only if it still names this owner: another user may just have registered the key. */
+  removeOwner(tenant: string, thumbprint: Uint8Array, owner: KeyOwner): Promise<void>;
+  /** Entries of the cache. */
+  entries(): number;
+}
+
+/** `v`, `user` and `updatedAt` are set by the directory. */
+export type RecordChange = Omit<UserRecord, 'v' | 'user' | 'updatedAt'>;
+
+const MAX_CACHED = 10_000;
+const MAX_ATTEMPTS = 5;
+const REMOVED_TTL_MS = 1000;
+
+interface Cached<T> {
+  readonly value: T;
+  readonly readAtMs: number;
+}
+
+export function createDirectory(options: DirectoryOptions): UserRecords {
+  const { store, clock, cacheTtlMs, staleOnFaultMs, fixed } = options;
+  const keyOf = scopedStoreKey('directory');
+  const cache = new LRUCache<string, Cached<UserRecord | KeyOwner | null>>({ max: MAX_CACHED });
+  const userKeyOf = (tenant: string, id: string) => keyOf('r', tenant, 'user', id);
+  const indexKeyOf = (tenant: string, thumbprint: Uint8Array) => keyOf('r', tenant, 'key', thumbprint);
+
+  async function cached<T extends UserRecord | KeyOwner | null>(
+    name: string,
+    storeFree: boolean,
+    load: () => Promise<T>,
+  ): Promise<T> {
+    const known = cache.get(name) as Cached<T> | undefined;
+    const ageMs = known === undefined ? Number.POSITIVE_INFINITY : clock.monotonicMs() - known.readAtMs;
+    if (known !== undefined && ageMs < cacheTtlMs) {
+      options.onLookup?.('hit');
+      return known.value;
+    }
+    options.onLookup?.('miss');
+    const readAtMs = clock.monotonicMs(); // Before the read: what changes during it may be missed.
+    try {
+      const value = await load();
+      cache.set(name, { value, readAtMs });
+      return value;
+    } catch (thrown) {
+      if (storeFree && known !== undefined && thrown instanceof StoreFault && ageMs < cacheTtlMs + staleOnFaultMs) return known.value;
+      throw thrown;
+    }
+  }
+
+  async function load(key: Key): Promise<UserRecord | null> {
+    const text = await store.get(key);
+    return text === null ? null : parseUserRecord(text);
+  }
+
+  const record: Directory['record'] = async (tenant, id, { storeFree } = { storeFree: false }) => {
+    const ofFile = tenant === 'default' ? fixed?.get(id) : undefined;
+    return ofFile ?? cached(`u/${tenant}/${id}`, storeFree, () => load(userKeyOf(tenant, id)));
+  };
+
+  return {
+    record,
+    async user(tenant, id, lookup) {
+      const found = await record(tenant, id, lookup);
+      return found === null || found.deleted ? null : found;
+    },
+    async byThumbprint(tenant, thumbprint) {
+      const bytes = decodeBase64url(thumbprint);
+      if (bytes === undefined) return null;
+      return cached(`k/${tenant}/${thumbprint}`, false, async () => {
+        const text = await store.get(indexKeyOf(tenant, bytes));
+        return text === null ? null : parseKeyOwner(text);
+      });
+    },
+    dummyKey: dummyKey(options.dummyAlg),
+
+    async update(tenant, id, change) {
+      if (tenant === 'default' && fixed?.has(id) === true) throw new HttpProblem('conflict', 'the user is fixed by directory.file');
+      const key = userKeyOf(tenant, id);
+      for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
+        const text = await store.get(key);
+        const before = text === null ? null : parseUserRecord(text);
+        const changed = change(before);
+        if (changed === null) return before;
+        const after: UserRecord = { ...changed, v: (before?.v ?? 0) + 1, user: id, updatedAt: clock.nowMs() };
+        const isWritten = await store.swap(key, text, formatUserRecord(after), Number.POSITIVE_INFINITY);
+        cache.delete(`u/${tenant}/${id}`);
+        if (isWritten) return after;
+      }
+      throw new HttpProblem('conflict', 'the user was changed by others five times in a row');
+    },
+    async ownerOf(tenant, thumbprint) {
+      const text = await store.get(indexKeyOf(tenant, thumbprint));
+      return { owner: text === null ? null : parseKeyOwner(text), text };
+    },
+    async setOwner(tenant, thumbprint, read, { user, kid }) {
+      cache.clear(); // Rare, and a miss that is cached under the key's text must not outlive its registration.
+      return store.swap(indexKeyOf(tenant, thumbprint), read, JSON.stringify({ user, kid }), Number.POSITIVE_INFINITY);
+    },
+    async removeOwner(tenant, thumbprint, { user, kid }) {
+      const key = indexKeyOf(tenant, thumbprint);
+      const text = await store.get(key);
+      const owner = text === null ? null : parseKeyOwner(text);
+      if (text !== null && owner?.user === user && owner.kid === kid) await store.swap(key, text, REMOVED, REMOVED_TTL_MS);
+      cache.clear();
+    },
+    entries: () => cache.size,
+  };
+}
+
+/** Made anew at each start: nobody holds its private half. */
+function dummyKey(alg: SignatureAlg): UserKey {
+  const { publicJwk } = generateKeyPair(alg);
+  return { kid: 'unknown', alg, jwk: publicJwk, uses: [], addedAt: 0, expiresAt: null };
+}

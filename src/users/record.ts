@@ -1,0 +1,75 @@
+/** User records as text in the store: how they are written, and what is believed of what is read. */
+import type { UserKey, UserRecord } from '../core/directory.ts';
+import { Fault } from '../core/fault.ts';
+import { HttpProblem } from '../core/http.ts';
+
+/** Bytes of a record, and keys in it. */
+const MAX_RECORD_BYTES = 16 * 1024;
+export const MAX_KEYS = 16;
+
+/** What a removed entry holds until it expires: readers take it for absent. */
+export const REMOVED = '{}';
+
+/** @throws {Fault} `protocol`: records are ours alone, so one that can't be read is damage, never an absent user. */
+export function parseUserRecord(text: string): UserRecord {
+  const value = parse(text) as Partial<UserRecord>;
+  const isRecord =
+    Number.isSafeInteger(value.v) &&
+    typeof value.user === 'string' &&
+    Number.isSafeInteger(value.epoch) &&
+    typeof value.disabled === 'boolean' &&
+    typeof value.deleted === 'boolean' &&
+    typeof value.attributes === 'object' &&
+    value.attributes !== null &&
+    Array.isArray(value.keys) &&
+    value.keys.every(isUserKey);
+  if (!isRecord) throw new Fault('protocol', 'a user record that is none of ours');
+  return value as UserRecord;
+}
+
+/** @throws {HttpProblem} `conflict` when the record would be too large. */
+export function formatUserRecord(record: UserRecord): string {
+  const { v, user, epoch, disabled, deleted, attributes, keys, updatedAt } = record;
+  const text = JSON.stringify({ v, user, epoch, disabled, deleted, attributes, keys: keys.map(inOrder), updatedAt });
+  if (new TextEncoder().encode(text).length > MAX_RECORD_BYTES) throw new HttpProblem('conflict', 'user record over 16 KiB');
+  return text;
+}
+
+function inOrder({ kid, alg, jwk, uses, addedAt, expiresAt }: UserKey): UserKey {
+  return { kid, alg, jwk, uses, addedAt, expiresAt };
+}
+
+export interface KeyOwner {
+  readonly user: string;
+  readonly kid: string;
+}
+
+/** @returns null for an entry that was removed. @throws {Fault} `protocol` */
+export function parseKeyOwner(text: string): KeyOwner | null {
+  if (text === REMOVED) return null;
+  const { user, kid } = parse(text) as Partial<KeyOwner>;
+  if (typeof user !== 'string' || typeof kid !== 'string') throw new Fault('protocol', 'a key index entry that is none of ours');
+  return { user, kid };
+}
+
+function parse(text: string): object {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null) return value;
+  } catch {
+    // Told below: what stands in the store goes into no message.
+  }
+  throw new Fault('protocol', 'a record that is no JSON object');
+}
+
+function isUserKey(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { kid, alg, jwk, uses, expiresAt } = value as Partial<UserKey>;
+  return (
+    typeof kid === 'string' &&
+    (alg === 'Ed25519' || alg === 'ES256') &&
+    typeof jwk === 'object' &&
+    Array.isArray(uses) &&
+    (expiresAt === null || Number.isSafeInteger(expiresAt))
+  );
+}
