@@ -93,7 +93,6 @@ describe.each(['Ed25519', 'ES256'] as const)('%s', (alg) => {
 
   test('two tabs that make a key at once get the same one; a forgotten one is made anew', async () => {
     const tabs = [page, await openPage(page.context(), gateway.url)];
-    const make = (tab: Page) => tab.evaluate(async () => (await countersign.browserKey('racing')).publicJwk.x);
     const [one, two] = await Promise.all(tabs.map(make));
     expect(two).toBe(one);
     await page.evaluate(() => countersign.forgetBrowserKey('racing'));
@@ -110,6 +109,10 @@ describe.each(['Ed25519', 'ES256'] as const)('%s', (alg) => {
     expect(told).toEqual(['CountersignError', 'signature_invalid', 401]);
   });
 });
+
+async function make(tab: Page): Promise<string> {
+  return tab.evaluate(async () => (await countersign.browserKey('racing')).publicJwk.x);
+}
 
 /** As the page sees them. */
 declare const countersign: typeof library;
