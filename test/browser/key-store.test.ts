@@ -11,7 +11,7 @@ import { openBrowser } from '../support/browser.ts';
 import { bundleClient } from '../support/client-bundle.ts';
 import { type Gateway, openGateway } from '../support/gateway.ts';
 import { createSchemeWorld } from '../support/scheme-world.ts';
-import { userKey, userRecord } from '../support/stored-users.ts';
+import { userKey, userRecord } from '../support/test-users.ts';
 
 let browser: Browser;
 let code: string;

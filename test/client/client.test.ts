@@ -6,7 +6,7 @@ import { challengeSignature, type Client, createClient, type CountersignError } 
 import { challengeSignature as definition } from '../../src/schemes/challenge-signature/index.ts';
 import { type Gateway, openGateway, problem } from '../support/gateway.ts';
 import { createSchemeWorld, type SchemeWorld } from '../support/scheme-world.ts';
-import { userRecord } from '../support/stored-users.ts';
+import { userRecord } from '../support/test-users.ts';
 import { type Client as Credential, newKey, registered } from '../schemes/challenge-signature/prover.ts';
 
 const opened: Gateway[] = [];

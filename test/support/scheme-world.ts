@@ -15,12 +15,14 @@ import { scopedStoreKey } from '../../src/crypto/store-key.ts';
 import { createKeyring } from '../../src/keys/key-ring.ts';
 import { createLimits } from '../../src/limits.ts';
 import { createMemoryStore } from '../../src/store/memory.ts';
+import { createInvitations } from '../../src/users/invitations.ts';
+import { createUserKeys } from '../../src/users/keys-of-users.ts';
 import { authRequest, newCheckId, type RequestParts } from './auth-request.ts';
 import { checkCall } from './check-call.ts';
 import { createFakeClock, type FakeClock } from './fake-clock.ts';
 import { ringWith } from './key-ring.ts';
 import { quietObserver } from './quiet-observer.ts';
-import { storedUsers, type StoredUsers } from './stored-users.ts';
+import { testUsers, type TestUsers } from './test-users.ts';
 import { watchStore, type WatchedStore } from './watched-store.ts';
 
 export const START_MS = 1_700_000_000_000;
@@ -31,19 +33,17 @@ export interface WorldOptions {
   readonly settings?: object;
   /** Default: a fake one at `START_MS`. */
   readonly clock?: Clock;
-  /** Default: a fresh memory store. */
+  /** Default: a fresh memory store. Two worlds on one store and clock are two replicas. */
   readonly store?: Store;
   readonly ring?: readonly RingKey[];
   readonly limits?: Limits;
-  /** Also where claims and challenges of other replicas lie: two worlds on one store are two replicas. */
-  readonly users?: (store: Store) => StoredUsers;
 }
 
 export interface SchemeWorld {
   /** The fake one, unless another was given. */
   readonly clock: FakeClock;
   readonly store: WatchedStore;
-  readonly users: StoredUsers;
+  readonly users: TestUsers;
   readonly resources: Resources;
   readonly scheme: Scheme;
   /** Parsed settings, the route's options. */
@@ -73,7 +73,7 @@ export function createSchemeWorld(definition: SchemeDefinition, options: WorldOp
   );
   const settings: unknown = v.parse(definition.settings, options.settings ?? {});
   const signatures = createSignatures({ mode: 'sync' });
-  const users = (options.users ?? storedUsers)(store);
+  const users = testUsers(store, clock);
   const perCredential = { periodMs: 1, burst: 1_000_000 };
 
   /** Counts the calls of all methods, and fails at the one that the test chose. */
@@ -100,8 +100,8 @@ export function createSchemeWorld(definition: SchemeDefinition, options: WorldOp
       usable: (use) => createKeyring(world.ring, clock).usable(use),
     }),
     directory: watched(users),
-    users: { ensure: notHere, raiseEpoch: notHere },
-    invitations: { issue: notHere, find: notHere, spend: notHere },
+    users: watched(createUserKeys(users, () => clock.nowMs())),
+    invitations: watched(createInvitations({ store, clock, random: randomBytes })),
     signatures: watched({
       verify(...args) {
         world.verifications += 1;
@@ -152,8 +152,4 @@ export function createSchemeWorld(definition: SchemeDefinition, options: WorldOp
     },
   };
   return world;
-}
-
-function notHere(): never {
-  throw new Error('this world has no registration');
 }

@@ -4,7 +4,7 @@ import type { SignatureAlg } from '../../../src/core/directory.ts';
 import { challengeSignature } from '../../../src/schemes/challenge-signature/index.ts';
 import { withHeader } from '../../support/auth-request.ts';
 import { storesUnderTest } from '../../support/stores.ts';
-import { userKey, userRecord } from '../../support/stored-users.ts';
+import { userKey, userRecord } from '../../support/test-users.ts';
 import { type Client, NAME, newKey, registered, signed } from './prover.ts';
 
 /** The Authorization header, rewritten. */

@@ -6,7 +6,7 @@ import { generateKeyPair, sign } from '../../../src/crypto/signatures.ts';
 import { challengeSignature } from '../../../src/schemes/challenge-signature/client.ts';
 import { type RequestParts, withHeader } from '../../support/auth-request.ts';
 import type { SchemeWorld } from '../../support/scheme-world.ts';
-import { userKey, userRecord } from '../../support/stored-users.ts';
+import { userKey, userRecord } from '../../support/test-users.ts';
 
 export const NAME = 'challenge-signature';
 

@@ -24,7 +24,7 @@ import {
   type SchemeWorld,
   type WorldOptions,
 } from '../../support/scheme-world.ts';
-import { userKey, userRecord } from '../../support/stored-users.ts';
+import { userKey, userRecord } from '../../support/test-users.ts';
 import { NAME, newKey, registered, signed, signedWith } from './prover.ts';
 
 const GET: RequestParts = {
