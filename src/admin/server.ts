@@ -1,0 +1,128 @@
+/**
+ * The front for operators: metrics and health for everybody who reaches the port, and behind a bearer token whatever changes or tells
+ * more. Without a token the API does not exist.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import * as v from 'valibot';
+import type { Clock } from '../core/clock.ts';
+import { HttpProblem } from '../core/http.ts';
+import { defineEndpoint, type Answer, type Endpoint } from '../core/scheme.ts';
+import { duration } from '../core/settings.ts';
+import type { Secret } from '../core/secret.ts';
+import { sha256 } from '../crypto/digest.ts';
+import { constantTimeEqual } from '../crypto/equal.ts';
+import { utf8 } from '../encoding/bytes.ts';
+import { createHttpServer, pathMap, type HttpEvents, type HttpServer, type Mounted, type PathMap } from '../http/server.ts';
+
+export interface AdminOptions {
+  readonly address: string;
+  /** Read anew each time, so that it can rotate; undefined: there is no API. @throws when the file can't be read. */
+  token(): Secret<string> | undefined;
+  mounted(): PathMap;
+  readonly clock: Clock;
+  random(bytes: number): Uint8Array;
+  readonly events: HttpEvents;
+}
+
+const MAX_BODY_BYTES = 64 * 1024;
+/** A wrong token is told no faster than a right one. */
+const REFUSAL_MS = 10;
+
+export function createAdmin({ address, token, mounted, clock, random, events }: AdminOptions): Promise<HttpServer> {
+  return createHttpServer({
+    address,
+    setting: 'listeners.admin.address',
+    headersTimeoutMs: 5000,
+    requestTimeoutMs: 10_000,
+    keepAliveTimeoutMs: 5000,
+    maxConnections: 256,
+    mounted,
+    bodyBytes: () => MAX_BODY_BYTES,
+    trustedHops: () => 0,
+    clock,
+    random,
+    async authorize({ path }, header) {
+      if (!path.startsWith('/admin/')) return;
+      const expected = token();
+      if (expected === undefined) throw new HttpProblem('not_found', 'the admin API is off');
+      const [, given] = /^Bearer ([\x21-\x7e]{1,4096})$/.exec(header('authorization') ?? '') ?? [];
+      if (given !== undefined && constantTimeEqual(sha256(utf8(given)), sha256(utf8(expected.reveal())))) return;
+      await pause(REFUSAL_MS);
+      throw new HttpProblem('unauthorized', 'no token, or another one');
+    },
+    events,
+  });
+}
+
+export interface AdminFacts {
+  exposition(): Promise<{ contentType: string; text: string }>;
+  isAlive(): boolean;
+  readiness(): Readonly<Record<string, boolean>>;
+  status(): object;
+  keys(): object;
+  /** @returns undefined when applied, else why not. */
+  reload(): Promise<string | undefined>;
+  setLogLevel(level: 'error' | 'warn' | 'info' | 'debug', ttlMs: number): void;
+  /** Awaited before the answer. */
+  audit(action: string): Promise<void>;
+}
+
+/** @param calls of users, invitations and schemes; their paths are absolute or get `/admin/v1/<scheme>/` before them. */
+export function mountAdmin(facts: AdminFacts, calls: readonly { endpoint: Endpoint; scheme?: string }[]): PathMap {
+  const own = ownEndpoints(facts).map((endpoint): Mounted => ({ path: endpoint.path, endpoint }));
+  const others = calls.map(
+    ({ endpoint, scheme }): Mounted => ({
+      path: endpoint.path.startsWith('/') ? endpoint.path : `/admin/v1/${scheme ?? ''}/${endpoint.path}`,
+      endpoint,
+      ...(scheme !== undefined && { scheme }),
+    }),
+  );
+  return pathMap([...own, ...others]);
+}
+
+function ownEndpoints(facts: AdminFacts): Endpoint[] {
+  const ready = () => Object.values(facts.readiness()).every(Boolean);
+  return [
+    get('/metrics', async () => {
+      const { contentType, text } = await facts.exposition();
+      return { status: 200, body: utf8(text), headers: [['content-type', contentType]] };
+    }),
+    get('/healthz', () => plain(facts.isAlive() ? 200 : 503)),
+    get('/readyz', () => plain(ready() ? 200 : 503)),
+    get('/readyz?verbose', () => ({ status: ready() ? 200 : 503, body: facts.readiness() })),
+    get('/admin/v1/status', () => ({ status: 200, body: facts.status() })),
+    get('/admin/v1/keys', () => ({ status: 200, body: facts.keys() })),
+    defineEndpoint({
+      listener: 'admin',
+      method: 'POST',
+      path: '/admin/v1/reload',
+      bucket: 'own',
+      body: v.strictObject({}),
+      async handle() {
+        const refused = await facts.reload();
+        await facts.audit('reload');
+        return refused === undefined ? { status: 200, body: { result: 'applied' } } : { status: 409, body: { result: 'refused', reason: refused } };
+      },
+    }),
+    defineEndpoint({
+      listener: 'admin',
+      method: 'PUT',
+      path: '/admin/v1/log-level',
+      bucket: 'own',
+      body: v.strictObject({ level: v.picklist(['error', 'warn', 'info', 'debug']), ttl: duration({ min: '1s', max: '1h' }) }),
+      async handle({ body: { level, ttl } }) {
+        facts.setLogLevel(level, ttl);
+        await facts.audit('log-level');
+        return { status: 200, body: { level, ttlMs: ttl } };
+      },
+    }),
+  ];
+}
+
+function get(path: string, handle: () => Answer | Promise<Answer>): Endpoint {
+  return { listener: 'admin', method: 'GET', path, bucket: 'own', handle };
+}
+
+function plain(status: number): Answer {
+  return { status, body: utf8(status === 200 ? 'ok\n' : 'not ready\n'), headers: [['content-type', 'text/plain; charset=utf-8']] };
+}

@@ -1,0 +1,131 @@
+/**
+ * The front for clients: endpoints of all schemes, enrolment, discovery, JWKS. It knows where things are mounted, not what they do.
+ */
+import { readFileSync } from 'node:fs';
+import type { IssuerListener } from '../config/schema.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Header } from '../core/decision.ts';
+import type { Charge, Limit, Limits } from '../core/limits.ts';
+import type { Endpoint, Scheme } from '../core/scheme.ts';
+import { createHttpServer, pathMap, type HttpEvents, type HttpServer, type Mounted, type PathMap } from '../http/server.ts';
+
+/** What a configuration offers to clients. */
+export interface IssuerGraph {
+  readonly paths: PathMap;
+  readonly limits: Limits;
+  readonly issuerLimit: Limit;
+  readonly listener: IssuerListener;
+}
+
+export interface IssuerOptions {
+  /** The graph in force. */
+  graph(): IssuerGraph;
+  readonly clock: Clock;
+  random(bytes: number): Uint8Array;
+  readonly events: HttpEvents;
+}
+
+export function createIssuer({ graph, clock, random, events }: IssuerOptions): Promise<HttpServer> {
+  const { address, headersTimeout, requestTimeout, keepAliveTimeout, maxConnections, tls } = graph().listener;
+  return createHttpServer({
+    address,
+    setting: 'listeners.issuer.address',
+    ...(tls !== undefined && { tls: { cert: readFileSync(tls.certFile), key: readFileSync(tls.keyFile) } }),
+    headersTimeoutMs: headersTimeout,
+    requestTimeoutMs: requestTimeout,
+    keepAliveTimeoutMs: keepAliveTimeout,
+    maxConnections,
+    mounted: () => graph().paths,
+    bodyBytes: () => graph().listener.bodyBytes,
+    trustedHops: () => graph().listener.trustedHops,
+    clock,
+    random,
+    charge: (mounted, source, subject) => charge(graph(), mounted, source, subject),
+    crossOrigin: (origin) => (graph().listener.cors.origins.includes(origin) ? crossOriginHeaders(origin) : undefined),
+    events,
+  });
+}
+
+/** Every POST but those with a bucket of their own, by address; and by address, scheme and user where the request names one. */
+function charge({ limits, issuerLimit: limit }: IssuerGraph, { endpoint, scheme }: Mounted, source: string, subject?: string): void {
+  if (endpoint.method !== 'POST' || endpoint.bucket === 'own') return;
+  const narrow: Charge[] =
+    subject === undefined ? [] : [{ bucket: 'issuer', limit, key: [source, scheme ?? '', subject] }];
+  limits.charge([...narrow, { bucket: 'issuer', limit, key: [source] }]);
+}
+
+function crossOriginHeaders(origin: string): readonly Header[] {
+  return [
+    ['access-control-allow-origin', origin],
+    ['vary', 'origin'],
+    ['access-control-allow-methods', 'GET, POST'],
+    ['access-control-allow-headers', 'content-type, countersign-registration, better-auth-reply'],
+    ['access-control-expose-headers', 'auth-server-time, retry-after'],
+    ['access-control-max-age', '600'],
+  ];
+}
+
+export interface OfferedScheme {
+  readonly scheme: Scheme;
+  /** Besides the scheme's own: enrolment. */
+  readonly endpoints: readonly Endpoint[];
+}
+
+/** @param prefix `listeners.issuer.pathPrefix`. @throws {Error} when two schemes claim one path. */
+export function mountIssuer(
+  prefix: string,
+  offered: readonly OfferedScheme[],
+  facts: { audiences: readonly string[]; nowMs(): number; jwks(): Answerable },
+): PathMap {
+  const mounted = offered.flatMap(({ scheme, endpoints }) =>
+    endpoints
+      .filter(({ listener }) => listener === 'issuer')
+      .map((endpoint): Mounted => ({ path: pathOf(prefix, scheme.name, endpoint.path), endpoint, scheme: scheme.name })),
+  );
+  const schemes = Object.fromEntries(offered.map(({ scheme }) => [scheme.name, discoveryOf(scheme, prefix, mounted)]));
+  return pathMap([
+    ...mounted,
+    document('/.well-known/countersign', () => ({
+      members: { timeMs: facts.nowMs(), audiences: facts.audiences, schemes },
+      headers: [['cache-control', 'public, max-age=300']],
+    })),
+    document('/.well-known/jwks.json', facts.jwks),
+  ]);
+}
+
+function pathOf(prefix: string, scheme: string, path: string): string {
+  return path.startsWith('/') ? path : `${prefix}/${scheme}/${path}`;
+}
+
+function discoveryOf({ name, discovery }: Scheme, prefix: string, mounted: readonly Mounted[]): object {
+  const tails = mounted
+    .filter(({ scheme, endpoint }) => scheme === name && !endpoint.path.startsWith('/'))
+    .map(({ endpoint }) => [endpoint.path, pathOf(prefix, name, endpoint.path)] as const);
+  const { profiles, parameters, endpoints = {} } = discovery;
+  return { profiles, endpoints: { ...Object.fromEntries(tails), ...endpoints }, parameters };
+}
+
+export interface Answerable {
+  readonly members: object;
+  readonly headers: readonly Header[];
+  /** The client has it already, by its `if-none-match`. */
+  readonly etag?: string;
+}
+
+function document(path: string, content: () => Answerable): Mounted {
+  return {
+    path,
+    endpoint: {
+      listener: 'issuer',
+      method: 'GET',
+      path,
+      bucket: 'own',
+      handle({ header }) {
+        const { members, headers, etag } = content();
+        if (etag === undefined) return { status: 200, body: members, headers };
+        const tagged: Header[] = [...headers, ['etag', etag]];
+        return { status: header('if-none-match') === etag ? 304 : 200, body: members, headers: tagged };
+      },
+    },
+  };
+}
