@@ -1,7 +1,8 @@
 /** From a verdict to the bytes of the answer: which status, headers and body each outcome has. The bytes are `encode-response.ts`. */
 import type { Route } from '../config/routes.ts';
 import { wireCode } from '../core/decision.ts';
-import type { Allow, Decision, Deny, FaultDecision, Header } from '../core/decision.ts';
+import type { Decision, Deny, FaultDecision, Header } from '../core/decision.ts';
+import { Fault } from '../core/fault.ts';
 import { PROBLEM_TYPE, problemBody } from '../core/problem.ts';
 import type { HeaderList } from '../core/request.ts';
 import type { Intent } from './answer-assertion.ts';
@@ -35,24 +36,22 @@ export function renderAnswer(verdict: Verdict, settings: AnswerSettings): { inte
   if (route !== undefined && headers !== undefined && (route.shadow || decision.outcome === 'allow')) {
     return { intent: 'allow', bytes: renderAllow(decision, route, headers, metadata, settings) };
   }
-  switch (decision.outcome) {
-    case 'allow':
-      throw new Error('an allow without a request');
-    case 'deny':
-      return { intent: 'deny', bytes: renderDeny(decision, verdict, metadata) };
-    case 'fault':
-      return { intent: 'deny', bytes: renderFault(decision, verdict, metadata, settings.faultResponse) };
-  }
+  if (decision.outcome === 'allow') throw new Fault('internal', 'an allow without a request');
+  if (decision.outcome === 'deny') return { intent: 'deny', bytes: renderDeny(decision, verdict, metadata) };
+  return { intent: 'deny', bytes: renderFault(decision, verdict, metadata, settings.faultResponse) };
 }
 
-/**
- * What goes out when nothing else can: no id, since nothing is known of the Check.
- *
- * @param reason of the fault, for the proxy's log.
- */
-export function preparedDeny(reason: 'internal' | 'overload', faultResponse: FaultResponse): Uint8Array {
+/** What goes out when nothing else can. It holds no id, since nothing is known of the Check. */
+export function preparedDeny(faultResponse: FaultResponse): Uint8Array {
   const body = JSON.stringify({ type: 'about:blank', title: 'Service Unavailable', status: 503, code: 'unavailable' });
-  return encodeDeny(503, 14, [['retry-after', '1'], ...ALWAYS], body, { outcome: 'fault', code: reason, scheme: 'none' }, faultResponse);
+  return encodeDeny(
+    503,
+    14,
+    [['retry-after', '1'], ...ALWAYS],
+    body,
+    { outcome: 'fault', code: 'internal', scheme: 'none' },
+    faultResponse,
+  );
 }
 
 /** On every refusal and fault. */
@@ -61,20 +60,40 @@ const ALWAYS: readonly Header[] = [
   ['content-type', PROBLEM_TYPE],
 ];
 
-function renderAllow(decision: Decision, route: Route, headers: HeaderList, metadata: MetadataFields, settings: AnswerSettings): Uint8Array {
-  return encodeAllow(decision.outcome === 'allow' ? decision.identity : null, { headers }, {
-    identityPrefix: settings.identityPrefix,
-    scheme: decision.scheme ?? 'none',
-    bodyPolicy: route.body,
-    stripCredentials: route.stripCredentials,
-    ...(route.shadow && { shadow: decision.outcome }),
-    metadata,
-  });
+function renderAllow(
+  decision: Decision,
+  route: Route,
+  headers: HeaderList,
+  metadata: MetadataFields,
+  settings: AnswerSettings,
+): Uint8Array {
+  return encodeAllow(
+    decision.outcome === 'allow' ? decision.identity : null,
+    { headers },
+    {
+      identityPrefix: settings.identityPrefix,
+      scheme: decision.scheme ?? 'none',
+      bodyPolicy: route.body,
+      stripCredentials: route.stripCredentials,
+      ...(route.shadow && { shadow: decision.outcome }),
+      metadata,
+    },
+  );
 }
 
-function renderDeny({ denial, replyHeaders }: Deny, { checkId, method }: Verdict, metadata: MetadataFields): Uint8Array {
+function renderDeny(
+  { denial, replyHeaders }: Deny,
+  { checkId, method }: Verdict,
+  metadata: MetadataFields,
+): Uint8Array {
   const { status, grpc } = denial.form;
-  return encodeDeny(status, grpc, [...replyHeaders, ...ALWAYS], bodyFor(method, status, wireCode(denial.code), checkId), metadata);
+  return encodeDeny(
+    status,
+    grpc,
+    [...replyHeaders, ...ALWAYS],
+    bodyFor(method, status, wireCode(denial.code), checkId),
+    metadata,
+  );
 }
 
 function renderFault(

@@ -36,7 +36,8 @@ export function classifyBody(facts: BodyFacts): Body {
   // Compared as text, so that another spelling of the number is not right.
   const isLengthRight = contentLength.length === 1 && contentLength[0] === String(length);
 
-  if (marker.length > 1 || (marker.length === 1 && marker[0] !== 'true' && marker[0] !== 'false')) return unverifiable('marker');
+  if (marker.length > 1 || (marker.length === 1 && marker[0] !== 'true' && marker[0] !== 'false'))
+    return unverifiable('marker');
   if (marker[0] === 'true') return unverifiable('partial');
   if (facts.hasStrayText) return unverifiable('text_body');
   if (facts.isUpgrade) return unverifiable('upgrade');

@@ -1,108 +1,130 @@
 /**
- * Bytes in, bytes out: one Check from the transport's message to the transport's answer. A refusal is prepared before anything is
- * read and is replaced only at the end; any throw leaves it in place. The transport is `server.ts`, the judgement `authenticate.ts`.
+ * One Check, bytes to bytes. It starts from a prepared deny and replaces it only at the end: whatever throws, hangs or ends early
+ * before that leaves it in place. Transport is `server.ts`, judgement `authenticate.ts`.
  */
-import type { Authenticate, Outcome } from '../authenticate.ts';
+import type { Arrival, Authenticate } from '../authenticate.ts';
 import type { Clock } from '../core/clock.ts';
-import type { Stage } from '../core/scheme.ts';
-import { preparedDeny, renderAnswer, type AnswerSettings } from './answer.ts';
+import { Denial } from '../core/decision.ts';
+import { Fault } from '../core/fault.ts';
+import type { Events } from '../telemetry/events.ts';
 import { isAnswer } from './answer-assertion.ts';
-import { decodeCheck, type DecodeSettings } from './decode-request.ts';
+import { preparedDeny, renderAnswer } from './answer.ts';
+import type { AnswerSettings } from './answer.ts';
+import { budgetFor } from './budget.ts';
+import type { Patience } from './budget.ts';
+import { decodeCheck } from './decode-request.ts';
+import type { CheckArrival, DecodeSettings } from './decode-request.ts';
+import type { FaultResponse } from './encode-response.ts';
 
-/** What the transport knows of a call besides its message. */
-export interface CallFacts {
-  /** Milliseconds that the caller will wait in all; undefined when it did not say. */
-  readonly totalMs: number | undefined;
-  /** Milliseconds that the caller will wait for this try; undefined when it did not say. */
-  readonly tryMs: number | undefined;
-  /** True once the caller has given up. */
+/** What a transport knows of a call besides its message. */
+export interface CallFacts extends Patience {
+  /** Own clock at the first byte, unix ms. */
+  readonly receivedAtMs: number;
+  /** True once nobody waits for the answer any more. */
   readonly cancelled: { readonly aborted: boolean };
 }
 
-export type CheckHandler = (message: Uint8Array, call: CallFacts) => Promise<Uint8Array>;
+export interface CheckHandler {
+  /**
+   * Never rejects, never hangs.
+   *
+   * @param message the Check, or why there is none: it is judged, counted and answered all the same.
+   */
+  handle(message: Uint8Array | Denial | Fault, call: CallFacts): Promise<Uint8Array>;
+  /** A 503, for calls that can't be answered any more otherwise. */
+  prepared(): Uint8Array;
+  /** Largest message that may be handed over. */
+  maxMessageBytes(): number;
+  inFlight(): number;
+}
 
 export interface CheckHandlerParts {
-  /** Asked for each Check, so that a reload swaps them between two. */
+  /** This and the next two are asked for each Check, so that a reload swaps them between two. */
   authenticate(): Authenticate;
   settings(): DecodeSettings & AnswerSettings & { readonly checkBudget: number };
-  /** Checks that may be in flight. */
+  /** `process.maxInFlight`. */
   maxInFlight(): number;
   /** The event loop is so late that Checks already accepted would miss their deadline. */
   mustShed(): boolean;
   readonly clock: Clock;
-  readonly events: {
-    shed(reason: 'delay' | 'in_flight'): void;
-    stage(stage: Stage, ms: number): void;
-    encodeAssertionFailed(): void;
-  };
+  readonly events: Pick<Events, 'shed' | 'encodeAssertionFailed' | 'fault' | 'stage'>;
 }
 
-/** Left for the way back to the proxy. */
-const MARGIN_MS = 30;
-const MIN_BUDGET_MS = 10;
-/** Bytes of messages held at once. */
-const MAX_HELD_BYTES = 64 * 1024 * 1024;
+/** Beside the body, the rest of a Check: headers, extensions, what is skipped. */
+const MESSAGE_OVERHEAD_BYTES = 256 * 1024;
+const LEAST_MESSAGE_BYTES = 512 * 1024;
 
-export function createCheckHandler(parts: CheckHandlerParts): { handle: CheckHandler; inFlight(): number } {
-  const { clock, events } = parts;
-  let inFlight = 0;
-  let heldBytes = 0;
+/** How much longer than its budget a judgement is waited for: it ends itself, and knows better what to answer. */
+const GRACE_MS = 10;
 
-  const handle: CheckHandler = async (message, call) => {
-    const settings = parts.settings();
-    if (inFlight >= parts.maxInFlight() || heldBytes + message.length > MAX_HELD_BYTES) {
-      events.shed('in_flight');
-      return prepared('overload', settings);
-    }
-    if (parts.mustShed()) {
-      events.shed('delay');
-      return prepared('overload', settings);
-    }
-    inFlight += 1;
-    heldBytes += message.length;
-    try {
-      const receivedAtMs = clock.nowMs();
-      const outcome = await parts.authenticate()(() => decodeCheck(message, receivedAtMs, settings), {
-        budgetMs: budget(call, settings.checkBudget),
-        cancelled: call.cancelled,
-      });
-      return answer(outcome, settings);
-    } catch {
-      return prepared('internal', settings);
-    } finally {
-      inFlight -= 1;
-      heldBytes -= message.length;
-    }
-  };
-
-  function answer(outcome: Outcome, settings: AnswerSettings): Uint8Array {
-    const startMs = clock.monotonicMs();
-    const { decision, route, checkId, request } = outcome;
-    const { intent, bytes } = renderAnswer(
-      { decision, route, checkId, headers: request?.headers, method: request?.method },
-      settings,
-    );
-    if (!isAnswer(bytes, intent)) {
-      events.encodeAssertionFailed();
-      return prepared('internal', settings);
-    }
-    events.stage('encode', clock.monotonicMs() - startMs);
-    return bytes;
-  }
-
-  return { handle, inFlight: () => inFlight };
-}
-
-function budget({ totalMs, tryMs }: CallFacts, checkBudgetMs: number): number {
-  const callerMs = Math.min(totalMs ?? Number.POSITIVE_INFINITY, tryMs ?? Number.POSITIVE_INFINITY) - MARGIN_MS;
-  return Math.max(MIN_BUDGET_MS, Math.min(checkBudgetMs, callerMs));
-}
-
-const PREPARED = {
-  denied: { internal: preparedDeny('internal', 'denied'), overload: preparedDeny('overload', 'denied') },
-  error: { internal: preparedDeny('internal', 'error'), overload: preparedDeny('overload', 'error') },
+const PREPARED: Readonly<Record<FaultResponse, Uint8Array>> = {
+  denied: preparedDeny('denied'),
+  error: preparedDeny('error'),
 };
 
-function prepared(reason: 'internal' | 'overload', { faultResponse }: AnswerSettings): Uint8Array {
-  return PREPARED[faultResponse][reason];
+export function createCheckHandler(parts: CheckHandlerParts): CheckHandler {
+  const { clock, events } = parts;
+  let inFlight = 0;
+
+  function turnedAway(): Fault | undefined {
+    const reason = inFlight > parts.maxInFlight() ? 'in_flight' : parts.mustShed() ? 'delay' : undefined;
+    if (reason === undefined) return undefined;
+    events.shed(reason);
+    return new Fault('overload', 'too many Checks at once, or the event loop is late');
+  }
+
+  async function judge(
+    message: Uint8Array | Denial | Fault,
+    call: CallFacts,
+    settings: Settings,
+    budgetMs: number,
+  ): Promise<Uint8Array> {
+    const input = turnedAway() ?? message;
+    let arrival: CheckArrival | undefined;
+    const open = (): Arrival => {
+      if (input instanceof Denial || input instanceof Fault) throw input;
+      arrival = decodeCheck(input, call.receivedAtMs, settings);
+      return arrival;
+    };
+    const outcome = await parts.authenticate()(open, { budgetMs, cancelled: call.cancelled });
+    const startMs = clock.monotonicMs();
+    const { decision, route, checkId } = outcome;
+    const verdict = { decision, route, checkId, headers: arrival?.headers, method: arrival?.method };
+    const { intent, bytes } = renderAnswer(verdict, settings);
+    events.stage('encode', clock.monotonicMs() - startMs);
+    if (isAnswer(bytes, intent)) return bytes;
+    events.encodeAssertionFailed();
+    return PREPARED[settings.faultResponse];
+  }
+
+  return {
+    async handle(message, call) {
+      let answer = PREPARED.denied;
+      inFlight += 1;
+      try {
+        const settings = parts.settings();
+        answer = PREPARED[settings.faultResponse];
+        const budgetMs = budgetFor(settings.checkBudget, call);
+        answer = await endingAfter(budgetMs + GRACE_MS, judge(message, call, settings, budgetMs), answer);
+      } catch (thrown) {
+        events.fault('internal', thrown);
+      } finally {
+        inFlight -= 1;
+      }
+      return answer;
+    },
+    prepared: () => PREPARED[parts.settings().faultResponse],
+    maxMessageBytes: () => Math.max(LEAST_MESSAGE_BYTES, parts.settings().maxRequestBytes + MESSAGE_OVERHEAD_BYTES),
+    inFlight: () => inFlight,
+  };
+}
+
+type Settings = ReturnType<CheckHandlerParts['settings']>;
+
+/** The promise's value, or `otherwise` when it takes longer; what comes later is dropped. */
+function endingAfter<T>(ms: number, promise: Promise<T>, otherwise: T): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => resolve(otherwise), ms);
+    promise.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
 }

@@ -3,7 +3,18 @@
  * `headers`, where copies are joined. Only places are kept; reading them is `header-list.ts`.
  */
 import { deny } from '../core/decision.ts';
-import { delimited, messageReader, NOWHERE, once, readEnd, readKey, readText, requireUtf8, skip, undecodable } from "./protobuf-reader.ts";
+import {
+  delimited,
+  messageReader,
+  NOWHERE,
+  once,
+  readEnd,
+  readKey,
+  readText,
+  requireUtf8,
+  skip,
+  undecodable,
+} from './protobuf-reader.ts';
 import type { Reader, Span } from './protobuf-reader.ts';
 
 const MAX_HEADERS = 256;
@@ -106,7 +117,14 @@ const readEntry = messageReader<MapEntry>({
 });
 
 /** @throws {Denial} `malformed`, oversized. */
-function keep(headers: HeaderPlaces, { bytes }: Reader, nameStart: number, nameEnd: number, valueStart: number, valueEnd: number): void {
+function keep(
+  headers: HeaderPlaces,
+  { bytes }: Reader,
+  nameStart: number,
+  nameEnd: number,
+  valueStart: number,
+  valueEnd: number,
+): void {
   headers.bytes += nameEnd - nameStart + valueEnd - valueStart;
   if (headers.raw + headers.joined > MAX_HEADERS) deny('malformed', 'more than 256 headers', { oversized: true });
   if (headers.bytes > MAX_HEADER_BYTES) deny('malformed', 'headers over 64 KiB', { oversized: true });

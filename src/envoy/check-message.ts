@@ -6,7 +6,17 @@ import { Buffer } from 'node:buffer';
 import { deny } from '../core/decision.ts';
 import { noHeaders, readHeaderMap, readJoinedHeader, readMapEntry } from './check-headers.ts';
 import type { HeaderPlaces, Places } from './check-headers.ts';
-import { delimited, messageReader, NOWHERE, readBytes, readEnd, readSigned, readText, undecodable, varint } from './protobuf-reader.ts';
+import {
+  delimited,
+  messageReader,
+  NOWHERE,
+  readBytes,
+  readEnd,
+  readSigned,
+  readText,
+  undecodable,
+  varint,
+} from './protobuf-reader.ts';
 import type { Reader, Span } from './protobuf-reader.ts';
 
 const MAX_EXTENSIONS = 64;
@@ -46,7 +56,9 @@ export interface Time {
  * @throws {Denial} `malformed`, oversized: too many headers or context extensions, or too long ones.
  */
 export function readCheckMessage(message: Uint8Array): CheckMessage {
-  const bytes = Buffer.isBuffer(message) ? message : Buffer.from(message.buffer, message.byteOffset, message.byteLength);
+  const bytes = Buffer.isBuffer(message)
+    ? message
+    : Buffer.from(message.buffer, message.byteOffset, message.byteLength);
   const check: CheckMessage = {
     bytes,
     headers: noHeaders(),
@@ -150,7 +162,8 @@ const readRequest = messageReader<CheckMessage>({
 function readTime(reader: Reader, end: number): Time {
   const time = { seconds: 0, nanos: 0 };
   readTimestamp(time, reader, end);
-  if (time.seconds < 0 || time.nanos < 0 || time.nanos > 999_999_999) undecodable('a time before 1970, or nanoseconds beyond a second');
+  if (time.seconds < 0 || time.nanos < 0 || time.nanos > 999_999_999)
+    undecodable('a time before 1970, or nanoseconds beyond a second');
   return time;
 }
 
@@ -219,9 +232,11 @@ function readExtension({ bytes, extensions }: CheckMessage, reader: Reader, end:
   if (key.end - key.start + value.end - value.start > MAX_EXTENSION_BYTES) {
     deny('malformed', 'a context extension over 1 KiB', { oversized: true });
   }
-  if (extensions.length === 4 * MAX_EXTENSIONS) deny('malformed', 'more than 64 context extensions', { oversized: true });
+  if (extensions.length === 4 * MAX_EXTENSIONS)
+    deny('malformed', 'more than 64 context extensions', { oversized: true });
   for (let i = 0; i < extensions.length; i += 4) {
-    if (isSame(bytes, extensions[i] as number, extensions[i + 1] as number, key)) undecodable('a map key that occurs twice');
+    if (isSame(bytes, extensions[i] as number, extensions[i + 1] as number, key))
+      undecodable('a map key that occurs twice');
   }
   extensions.push(key.start, key.end, value.start, value.end);
 }

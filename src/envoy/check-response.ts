@@ -35,7 +35,9 @@ export function deniedResponse({ grpcCode, status, headers, body, metadata, as }
       (body === '' ? '' : field(3, text(body))),
   );
   const head = field(1, integerField(1, grpcCode));
-  return toBytes(as === DENIED_RESPONSE ? head + answer + metadataField(metadata) : head + metadataField(metadata) + answer);
+  return toBytes(
+    as === DENIED_RESPONSE ? head + answer + metadataField(metadata) : head + metadataField(metadata) + answer,
+  );
 }
 
 export interface OkResponse {
@@ -65,7 +67,9 @@ function headerOption([name, value]: Header): Wire {
 }
 
 function metadataField(metadata: MetadataFields): Wire {
-  return Object.keys(metadata).length === 0 ? '' : field(DYNAMIC_METADATA, struct({ countersign: field(5, struct(strings(metadata))) }));
+  return Object.keys(metadata).length === 0
+    ? ''
+    : field(DYNAMIC_METADATA, struct({ countersign: field(5, struct(strings(metadata))) }));
 }
 
 /** @param values of type `google.protobuf.Value`. */

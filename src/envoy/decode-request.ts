@@ -51,13 +51,20 @@ export function decodeCheck(message: Uint8Array, receivedAtMs: number, settings:
   const check = readCheckMessage(message);
   requireShape(check, tier);
   const line = tier === 'A' ? rawRequestLine(check) : sanitisedRequestLine(check);
-  if (line.target !== undefined && line.target.length > MAX_TARGET_BYTES) deny('malformed', 'a target over 8 KiB', { oversized: true });
+  if (line.target !== undefined && line.target.length > MAX_TARGET_BYTES)
+    deny('malformed', 'a target over 8 KiB', { oversized: true });
   const claims = readClaims(check.bytes, check.extensions);
   const headers = createHeaderList(check, tier !== 'A');
   const { id, time } = check;
   const hasStreamId = time !== null && id.end > id.start;
-  const checkId = hasStreamId ? checkOwner(textAt(check, id), time.seconds, time.nanos) : encodeBase64url(randomBytes(16));
-  const source = sourceOf(textAt(check, check.source), trustedHops > 0 ? headers.all('x-forwarded-for') : [], trustedHops);
+  const checkId = hasStreamId
+    ? checkOwner(textAt(check, id), time.seconds, time.nanos)
+    : encodeBase64url(randomBytes(16));
+  const source = sourceOf(
+    textAt(check, check.source),
+    trustedHops > 0 ? headers.all('x-forwarded-for') : [],
+    trustedHops,
+  );
 
   return {
     checkId,
@@ -69,18 +76,23 @@ export function decodeCheck(message: Uint8Array, receivedAtMs: number, settings:
     method: line.method,
 
     route(table) {
-      if (claims.route !== undefined) return table.byName(claims.route) ?? deny('route_unknown', 'the proxy names no route of ours');
+      if (claims.route !== undefined)
+        return table.byName(claims.route) ?? deny('route_unknown', 'the proxy names no route of ours');
       const method = requireMethod(line.method);
       const { target } = splitTarget(line.target, method);
       const authority = normalAuthority(line.authority, requireScheme(line.scheme));
-      return table.match({ authority, target, method }) ?? deny('route_unknown', 'no route matches, and there is no default route');
+      return (
+        table.match({ authority, target, method }) ??
+        deny('route_unknown', 'no route matches, and there is no default route')
+      );
     },
 
     request(route) {
       const method = requireMethod(line.method);
       const { target, path, query } = splitTarget(line.target, method);
       if (tier !== 'A' && target.includes('!')) deny('malformed', 'a target that the proxy may have altered');
-      if (route.refusePathParameters && path.includes(';')) deny('malformed', 'a path parameter on a route that takes none');
+      if (route.refusePathParameters && path.includes(';'))
+        deny('malformed', 'a path parameter on a route that takes none');
       const { scheme, authority } = originOf(line.authority, requireScheme(line.scheme), route.publicOrigins);
       return {
         checkId,
@@ -128,11 +140,16 @@ interface RequestLine {
 }
 
 function rawRequestLine(check: CheckMessage): RequestLine {
-  const [method, scheme, authority, target, protocol] = [':method', ':scheme', ':authority', ':path', ':protocol'].map((name) =>
-    pseudoHeader(check, name),
+  const [method, scheme, authority, target, protocol] = [':method', ':scheme', ':authority', ':path', ':protocol'].map(
+    (name) => pseudoHeader(check, name),
   );
   const known = [method, scheme, authority, target, protocol].filter((value) => value !== undefined).length;
-  if (method === undefined || scheme === undefined || authority === undefined || 4 * known !== check.headers.pseudo.length) {
+  if (
+    method === undefined ||
+    scheme === undefined ||
+    authority === undefined ||
+    4 * known !== check.headers.pseudo.length
+  ) {
     throw new CheckInvalid('pseudo_header', 'a pseudo-header is missing, or is none of HTTP');
   }
   return { method, scheme, authority, target, isTunnel: protocol !== undefined };
@@ -176,6 +193,7 @@ function bodyOf(
     maxBytes: settings.maxRequestBytes,
   });
   // An operator who says that bodies are not buffered, on a route that proves them, has made a mistake: whatever was seen is no proof.
-  if (claim === 'none' && route.body === 'required' && body.kind !== 'unverifiable') return { kind: 'unverifiable', why: 'not_asserted' };
+  if (claim === 'none' && route.body === 'required' && body.kind !== 'unverifiable')
+    return { kind: 'unverifiable', why: 'not_asserted' };
   return body;
 }

@@ -40,14 +40,28 @@ export interface AllowOptions {
  * @param identity null where there is none, which only `shadow` allows.
  * @throws {Fault} `internal` when a header is not one that may be written.
  */
-export function encodeAllow(identity: Identity | null, request: { readonly headers: HeaderList }, options: AllowOptions): Uint8Array {
+export function encodeAllow(
+  identity: Identity | null,
+  request: { readonly headers: HeaderList },
+  options: AllowOptions,
+): Uint8Array {
   const { identityPrefix, shadow, metadata } = options;
   const toClient = identity?.replyHeaders ?? [];
-  const set = shadow === undefined ? identitySet(identity, options) : shadow === 'allow' ? [] : [[`${identityPrefix}shadow`, shadow] as const];
+  const set =
+    shadow === undefined
+      ? identitySet(identity, options)
+      : shadow === 'allow'
+        ? []
+        : [[`${identityPrefix}shadow`, shadow] as const];
   const consumed = shadow === undefined && options.stripCredentials && identity !== null ? identity.consumed : [];
   requireWritable([...set, ...toClient]);
   requireListed(toClient, ON_ALLOW);
-  return okResponse({ set, remove: removals(identityPrefix, set, request.headers.names(), consumed), toClient, metadata });
+  return okResponse({
+    set,
+    remove: removals(identityPrefix, set, request.headers.names(), consumed),
+    toClient,
+    metadata,
+  });
 }
 
 function identitySet(identity: Identity | null, { identityPrefix, scheme, bodyPolicy }: AllowOptions): Header[] {
@@ -71,13 +85,15 @@ export function encodeDeny(
 ): Uint8Array {
   requireWritable(headers);
   requireListed(headers, ON_DENY);
-  if (body.length > MAX_BODY_BYTES || !isPrintable(body)) throw new Fault('internal', 'a body over 512 bytes or not ASCII');
+  if (body.length > MAX_BODY_BYTES || !isPrintable(body))
+    throw new Fault('internal', 'a body over 512 bytes or not ASCII');
   const as = faultResponse === 'error' ? ERROR_RESPONSE : DENIED_RESPONSE;
   return deniedResponse({ status, grpcCode, headers, body, metadata, as });
 }
 
 function requireListed(headers: readonly Header[], list: ReadonlySet<string>): void {
-  if (!headers.every(([name]) => list.has(name))) throw new Fault('internal', 'a header that no answer may carry to the client');
+  if (!headers.every(([name]) => list.has(name)))
+    throw new Fault('internal', 'a header that no answer may carry to the client');
 }
 
 /** An empty value would be dropped by some releases, which leaves a client's copy where it is. */

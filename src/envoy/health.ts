@@ -1,7 +1,4 @@
-/** grpc.health.v1 for the check listener: the two methods' messages and who is told of a change. */
-import { Buffer } from 'node:buffer';
-import type { sendUnaryData, ServerUnaryCall, ServerWritableStream } from '@grpc/grpc-js';
-import { status } from '@grpc/grpc-js';
+/** grpc.health.v1: whether this process should get Checks, for proxies that ask. Messages in, messages out; calls are `server.ts`. */
 
 const NAMES: ReadonlySet<string> = new Set(['', 'envoy.service.auth.v3.Authorization']);
 
@@ -9,67 +6,60 @@ const SERVING = 1;
 const NOT_SERVING = 2;
 const SERVICE_UNKNOWN = 3;
 
-/** A watcher each proxy thread may have; more are none of ours. */
+/** One for each thread of a few proxies. */
 const MAX_WATCHERS = 1024;
 
-type Watch = ServerWritableStream<Buffer, Buffer>;
+export interface Watcher {
+  /** A message about the service, then one for each change. */
+  tell(message: Uint8Array): void;
+  /** No more will follow. */
+  end(): void;
+}
 
 export interface Health {
   setServing(isServing: boolean): void;
+  /** @returns undefined for a service that is none of ours. */
+  check(request: Uint8Array): Uint8Array | undefined;
+  /** @returns how to stop watching; undefined when there are too many watchers. */
+  watch(request: Uint8Array, watcher: Watcher): (() => void) | undefined;
   /** Ends all watches. */
   close(): void;
-  readonly handlers: {
-    Check(call: ServerUnaryCall<Buffer, Buffer>, callback: sendUnaryData<Buffer>): void;
-    Watch(call: Watch): void;
-  };
 }
 
 export function createHealth(): Health {
   let isServing = false;
-  const watchers = new Set<Watch>();
-  const present = () => answer(isServing ? SERVING : NOT_SERVING);
+  const watchers = new Map<Watcher, boolean>();
+  const present = () => response(isServing ? SERVING : NOT_SERVING);
 
   return {
     setServing(next) {
       if (next === isServing) return;
       isServing = next;
-      for (const watcher of watchers) watcher.write(present());
+      for (const [watcher, isKnown] of watchers) if (isKnown) watcher.tell(present());
+    },
+    check: (request) => (isOurs(request) ? present() : undefined),
+    watch(request, watcher) {
+      if (watchers.size >= MAX_WATCHERS) return undefined;
+      const isKnown = isOurs(request);
+      watchers.set(watcher, isKnown);
+      watcher.tell(isKnown ? present() : response(SERVICE_UNKNOWN));
+      return () => watchers.delete(watcher);
     },
     close() {
-      for (const watcher of watchers) watcher.end();
+      for (const watcher of watchers.keys()) watcher.end();
       watchers.clear();
-    },
-    handlers: {
-      Check(call, callback) {
-        const service = serviceName(call.request);
-        if (service === undefined || !NAMES.has(service)) callback({ code: status.NOT_FOUND, details: 'unknown service' });
-        else callback(null, present());
-      },
-      Watch(call) {
-        const service = serviceName(call.request);
-        if (watchers.size >= MAX_WATCHERS) {
-          call.emit('error', { code: status.RESOURCE_EXHAUSTED, details: 'too many watches' });
-          return;
-        }
-        const isKnown = service !== undefined && NAMES.has(service);
-        call.write(isKnown ? present() : answer(SERVICE_UNKNOWN));
-        if (!isKnown) return; // It may become known, says the protocol; here it never does, so it is left waiting.
-        watchers.add(call);
-        const forget = () => watchers.delete(call);
-        call.on('cancelled', forget).on('close', forget).on('error', forget);
-      },
     },
   };
 }
 
-/** `HealthCheckRequest.service`, field 1; undefined for anything that is not one short name. */
-function serviceName(message: Buffer): string | undefined {
-  if (message.length === 0) return '';
-  const length = message[1] ?? 0x80;
-  return message[0] === 0x0a && length < 0x80 && message.length === 2 + length ? message.toString('utf8', 2) : undefined;
+/** `HealthCheckRequest` has one field, `service` = 1; a request with anything else is about none of ours. */
+function isOurs(request: Uint8Array): boolean {
+  if (request.length === 0) return NAMES.has('');
+  if (request[0] !== 0x0a || request[1] !== request.length - 2 || request.length > 127) return false;
+  return NAMES.has(String.fromCharCode(...request.subarray(2)));
 }
 
 /** `HealthCheckResponse.status`, field 1. */
-function answer(code: number): Buffer {
-  return Buffer.from([0x08, code]);
+function response(status: number): Uint8Array {
+  return Uint8Array.of(0x08, status);
 }

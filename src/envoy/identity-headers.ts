@@ -20,7 +20,8 @@ const BODY: Readonly<Record<BodyPolicy, string>> = { required: 'verified', diges
 /** @throws {Fault} `internal` for an identity that does not fit into headers: nothing is cut short. */
 export function identityHeaders(prefix: string, identity: Identity, scheme: string, body: BodyPolicy): Header[] {
   const attributes = formatAttributes(identity.attributes);
-  if (attributes !== undefined && attributes.length > MAX_ATTRIBUTES_BYTES) throw new Fault('internal', 'attributes over 8 KiB');
+  if (attributes !== undefined && attributes.length > MAX_ATTRIBUTES_BYTES)
+    throw new Fault('internal', 'attributes over 8 KiB');
   return [
     [`${prefix}subject`, escapeId(identity.subject)],
     [`${prefix}scheme`, scheme],
@@ -37,14 +38,20 @@ export function identityHeaders(prefix: string, identity: Identity, scheme: stri
  * @param consumed names of the headers that carried the proof; empty when they may stay.
  * @throws {Fault} `internal` for a name that must never be removed.
  */
-export function removals(prefix: string, written: readonly Header[], seen: readonly string[], consumed: readonly string[]): string[] {
+export function removals(
+  prefix: string,
+  written: readonly Header[],
+  seen: readonly string[],
+  consumed: readonly string[],
+): string[] {
   const keep = new Set(written.map(([name]) => name));
   const remove = new Set<string>();
   for (const name of seen) if (hasPrefix(name, prefix)) remove.add(name);
   // Even when not seen: a header that something between us adds is gone too.
   for (const name of NAMES) remove.add(`${prefix}${name}`);
   for (const name of consumed) {
-    if (name.startsWith(':') || name.toLowerCase() === 'host') throw new Fault('internal', 'a scheme consumed what is no header');
+    if (name.startsWith(':') || name.toLowerCase() === 'host')
+      throw new Fault('internal', 'a scheme consumed what is no header');
     remove.add(name);
   }
   return [...remove].filter((name) => !keep.has(name));
@@ -58,7 +65,8 @@ function hasPrefix(name: string, prefix: string): boolean {
 /** Bytes outside `[A-Za-z0-9._~:@/+=,-]` as `%XX`: what is left is one token in any header grammar. */
 function escapeId(id: string): string {
   const escaped = /^[A-Za-z0-9._~:@/+=,-]*$/.test(id) ? id : Array.from(utf8(id), escapeByte).join('');
-  if (escaped === '' || escaped.length > MAX_ID_BYTES) throw new Fault('internal', 'an identity that is empty or over 1024 bytes');
+  if (escaped === '' || escaped.length > MAX_ID_BYTES)
+    throw new Fault('internal', 'an identity that is empty or over 1024 bytes');
   return escaped;
 }
 

@@ -3,7 +3,7 @@
  * Check, so it is judged here, before gRPC sees a byte.
  */
 import { X509Certificate } from 'node:crypto';
-import { chmodSync, readFileSync, unlinkSync, watchFile, unwatchFile } from 'node:fs';
+import { chmodSync, lstatSync, readFileSync, unlinkSync, watchFile, unwatchFile } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket, type TlsOptions } from 'node:tls';
 import type { CheckListener } from '../config/schema.ts';
@@ -27,6 +27,7 @@ export interface Door {
 }
 
 const CERTIFICATE_LOOK_MS = 10_000;
+const HANDSHAKE_MS = 5000;
 /** Connections come from proxies' threads, so they are few. */
 const MAX_CONNECTIONS = 4096;
 
@@ -46,7 +47,11 @@ export async function listen(listener: CheckListener, events: DoorEvents): Promi
   server.maxConnections = MAX_CONNECTIONS;
 
   if (address.kind === 'unix') await removeStaleSocket(address.path);
-  await started(server, address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port }, listener.address);
+  await started(
+    server,
+    address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port },
+    listener.address,
+  );
   if (address.kind === 'unix') chmodSync(address.path, Number.parseInt(listener.socketMode, 8));
 
   return {
@@ -63,7 +68,7 @@ export async function listen(listener: CheckListener, events: DoorEvents): Promi
 
 interface Listening {
   readonly server: Server;
-  stopWatching(): void;
+  readonly stopWatching: () => void;
 }
 
 function plain(admit: (socket: Socket) => void): Listening {
@@ -74,8 +79,9 @@ function plain(admit: (socket: Socket) => void): Listening {
 function mutualTls(files: TlsFiles, admit: (socket: Socket) => void, events: DoorEvents): Listening {
   const first = readContext(files);
   events.onCertificate(first.notAfterMs);
-  const server = createTlsServer({ ...first.options, requestCert: true, rejectUnauthorized: true, ALPNProtocols: ['h2'] }, (socket) => {
-    if (hasAllowedName(socket, files.allowedSans)) admit(socket);
+  const fixed = { requestCert: true, rejectUnauthorized: true, ALPNProtocols: ['h2'], handshakeTimeout: HANDSHAKE_MS };
+  const server = createTlsServer({ ...first.options, ...fixed }, (socket) => {
+    if (socket.alpnProtocol === 'h2' && hasAllowedName(socket, files.allowedSans)) admit(socket);
     else socket.destroy();
   });
   server.on('tlsClientError', (_error, socket) => socket.destroy());
@@ -101,7 +107,12 @@ function mutualTls(files: TlsFiles, admit: (socket: Socket) => void, events: Doo
 
 function readContext(files: TlsFiles): { options: TlsOptions; notAfterMs: number } {
   const cert = readFileSync(files.certFile);
-  const options = { cert, key: readFileSync(files.keyFile), ca: readFileSync(files.clientCaFile), minVersion: 'TLSv1.3' as const };
+  const options = {
+    cert,
+    key: readFileSync(files.keyFile),
+    ca: readFileSync(files.clientCaFile),
+    minVersion: 'TLSv1.3' as const,
+  };
   return { options, notAfterMs: Date.parse(new X509Certificate(cert).validTo) };
 }
 
@@ -112,28 +123,45 @@ function hasAllowedName(socket: TLSSocket, allowed: readonly string[]): boolean 
   return names.split(', ').some((name) => allowed.includes(name.replace(/^(DNS|URI|IP Address|email):/, '')));
 }
 
-/** A socket file that nobody answers at is left of a process that died; one that somebody answers at is taken. */
+/** A socket that nobody answers at is left of a process that died. Anything else at that path is not ours to remove. */
 async function removeStaleSocket(path: string): Promise<void> {
-  const answers = await new Promise<boolean>((resolve) => {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return;
+  if (!found.isSocket())
+    throw new Error(`listeners.check.address: unix:${path} exists and is no socket; remove it or choose another path`);
+  const answer = await knock(path);
+  if (answer === 'connected')
+    throw new Error(
+      `listeners.check.address: unix:${path} is taken: another process answers there; stop it or choose another path`,
+    );
+  if (answer !== 'ECONNREFUSED')
+    throw new Error(`listeners.check.address: unix:${path} can't be looked at (${answer})`);
+  unlinkSync(path);
+}
+
+/** @returns `connected`, or the error's code. */
+function knock(path: string): Promise<string> {
+  return new Promise((resolve) => {
     const probe = connect({ path });
     probe.on('connect', () => {
       probe.destroy();
-      resolve(true);
+      resolve('connected');
     });
-    probe.on('error', () => resolve(false));
+    probe.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? 'unknown'));
   });
-  if (answers) throw new Error(`listeners.check.address: unix:${path} is taken: another process answers there; stop it or choose another path`);
-  try {
-    unlinkSync(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-  }
 }
 
-function started(server: Server, where: { path: string } | { host: string; port: number }, text: string): Promise<void> {
+function started(
+  server: Server,
+  where: { path: string } | { host: string; port: number },
+  text: string,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     const failed = (error: NodeJS.ErrnoException) => {
-      const what = error.code === 'EADDRINUSE' ? 'is taken; stop what listens there or choose another' : `can't be bound (${error.code})`;
+      const what =
+        error.code === 'EADDRINUSE'
+          ? 'is taken; stop what listens there or choose another'
+          : `can't be bound (${error.code})`;
       reject(new Error(`listeners.check.address: ${text} ${what}`, { cause: error }));
     };
     server.once('error', failed);

@@ -22,7 +22,12 @@ export interface MetadataFields {
  * @param checkId empty when the Check could not be read.
  * @param withSubject `envoy.subjectMetadata`.
  */
-export function metadataOf(decision: Decision, route: Route | undefined, checkId: string, withSubject: boolean): MetadataFields {
+export function metadataOf(
+  decision: Decision,
+  route: Route | undefined,
+  checkId: string,
+  withSubject: boolean,
+): MetadataFields {
   const isShadow = route?.shadow === true;
   return {
     ...verdict(decision, isShadow, withSubject),
@@ -33,14 +38,10 @@ export function metadataOf(decision: Decision, route: Route | undefined, checkId
 }
 
 function verdict(decision: Decision, isShadow: boolean, withSubject: boolean): MetadataFields {
-  switch (decision.outcome) {
-    case 'allow': {
-      const { subject, keyId } = decision.identity;
-      return { outcome: 'allow', key: keyHash(subject, keyId), ...(withSubject && { subject }) };
-    }
-    case 'deny':
-      return { outcome: isShadow ? 'shadow_deny' : 'deny', code: decision.denial.code };
-    case 'fault':
-      return { outcome: isShadow ? 'shadow_fault' : 'fault', code: decision.reason };
+  if (decision.outcome === 'allow') {
+    const { subject, keyId } = decision.identity;
+    return { outcome: 'allow', key: keyHash(subject, keyId), ...(withSubject && { subject }) };
   }
+  if (decision.outcome === 'deny') return { outcome: isShadow ? 'shadow_deny' : 'deny', code: decision.denial.code };
+  return { outcome: isShadow ? 'shadow_fault' : 'fault', code: decision.reason };
 }

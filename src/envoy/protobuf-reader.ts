@@ -109,7 +109,7 @@ export interface MessageType<Target> {
   /** Those of them that may occur more than once. */
   readonly repeated?: readonly number[];
   /** Reads the field that begins here, when number and wire type are known. @returns false, the cursor unmoved, when they aren't. */
-  read(target: Target, key: number, reader: Reader, end: number): boolean;
+  readonly read: (target: Target, key: number, reader: Reader, end: number) => boolean;
 }
 
 /**
@@ -180,12 +180,12 @@ function readUnsigned(reader: Reader, end: number, signed = false): number {
   for (let shift = 0; shift < 70; shift += 7) {
     if (at >= end) undecodable('a varint beyond the enclosing message');
     const byte = bytes[at++] as number;
-    const bits = byte & 0x7f;
-    if (shift < 28) low |= bits << shift;
+    const group = byte & 0x7f;
+    if (shift < 28) low |= group << shift;
     else if (shift === 28) {
-      low |= bits << 28;
-      high = bits >>> 4;
-    } else high |= bits << (shift - 32);
+      low |= group << 28;
+      high = group >>> 4;
+    } else high |= group << (shift - 32);
     if (byte < 0x80) {
       if (shift === 63 && byte > 1) undecodable('a varint beyond 64 bits');
       reader.at = at;

@@ -20,7 +20,7 @@ export function integerField(number: number, value: number): Wire {
 
 /** @throws {RangeError} for a lone surrogate. */
 export function text(value: string): Wire {
-  return /^[\x00-\x7f]*$/.test(value) ? value : Buffer.from(utf8(value)).toString('latin1');
+  return /[\u0080-\uffff]/.test(value) ? Buffer.from(utf8(value)).toString('latin1') : value;
 }
 
 export function toBytes(wire: Wire): Buffer {

@@ -28,9 +28,14 @@ export function requireMethod(method: string): string {
  * @param target path and query as received; undefined for none, as with CONNECT.
  * @throws {Denial} `malformed`.
  */
-export function splitTarget(target: string | undefined, method: string): { target: string; path: string; query: string | null } {
-  if (target === undefined || !TARGET.test(target)) return deny('malformed', 'no target, or a byte in it outside 0x21-0x7e, or "#"');
-  if (!target.startsWith('/') && !(target === '*' && method === 'OPTIONS')) deny('malformed', 'a target that is not in origin form');
+export function splitTarget(
+  target: string | undefined,
+  method: string,
+): { target: string; path: string; query: string | null } {
+  if (target === undefined || !TARGET.test(target))
+    return deny('malformed', 'no target, or a byte in it outside 0x21-0x7e, or "#"');
+  if (!target.startsWith('/') && !(target === '*' && method === 'OPTIONS'))
+    deny('malformed', 'a target that is not in origin form');
   const mark = target.indexOf('?');
   if (mark === -1) return { target, path: target, query: null };
   return { target, path: target.slice(0, mark), query: target.slice(mark + 1) };
@@ -52,7 +57,8 @@ export function normalAuthority(raw: string, scheme: Scheme): string {
   const hasPort = colon > raw.lastIndexOf(']');
   const host = hasPort ? raw.slice(0, colon) : raw;
   const port = hasPort ? raw.slice(colon + 1) : null;
-  if (!isHost(host) || (port !== null && !PORT.test(port))) deny('malformed', 'an authority that is no host with an optional port');
+  if (!isHost(host) || (port !== null && !PORT.test(port)))
+    deny('malformed', 'an authority that is no host with an optional port');
   if (port === null || port === (scheme === 'https' ? '443' : '80')) return host.toLowerCase();
   return `${host.toLowerCase()}:${port}`;
 }

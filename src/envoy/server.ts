@@ -1,19 +1,21 @@
 /**
- * The transport of Checks: gRPC over HTTP/2, raw bytes both ways, on @grpc/grpc-js. It knows nothing of what the bytes mean.
- * Who may connect is `listener.ts`; another transport can take this one's place.
+ * The transport of Checks: gRPC over HTTP/2, bytes in and bytes out. It knows nothing of what the bytes mean, so another transport
+ * can take its place. Who may connect is `listener.ts`, one call `grpc-call.ts`, sessions and their end `sessions.ts`.
  */
-import type { Buffer } from 'node:buffer';
-import {
-  type sendUnaryData,
-  Server,
-  ServerCredentials,
-  type ServerUnaryCall,
-  type UntypedServiceImplementation,
-} from '@grpc/grpc-js';
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { CheckListener } from '../config/schema.ts';
+import type { Clock } from '../core/clock.ts';
+import { Denial } from '../core/decision.ts';
+import { Fault } from '../core/fault.ts';
+import { parseGrpcTimeout, parseMilliseconds } from './budget.ts';
 import type { CheckHandler } from './check-handler.ts';
+import { httpRefusal, openAnswer, readMessage, sendHttpStatus, sendMessage, sendStatus } from './grpc-call.ts';
+import type { Held, Unreadable } from './grpc-call.ts';
+import { frame, GRPC_STATUS } from './grpc-framing.ts';
 import { createHealth } from './health.ts';
+import type { Health } from './health.ts';
 import { listen } from './listener.ts';
+import { createSessions } from './sessions.ts';
 
 export interface CheckServer {
   /** Where it listens: `host:port` or `unix:/path`. */
@@ -22,39 +24,44 @@ export interface CheckServer {
   setServing(isServing: boolean): void;
   /** Stops accepting, says GOAWAY, lets calls in flight end. @returns false when some had to be cut off. */
   drain(timeoutMs: number): Promise<boolean>;
+  /** Before a crash: what still waits for its verdict is denied, as far as that can still be written. */
+  denyInFlight(): void;
 }
 
 export interface CheckServerOptions {
   readonly listener: CheckListener;
-  /** Bytes of the largest message: `envoy.maxRequestBytes` and what a Check has besides the body. */
-  readonly maxMessageBytes: number;
-  readonly handle: CheckHandler;
+  readonly handler: CheckHandler;
+  readonly clock: Clock;
   /** A certificate was read: when it ends, unix ms. */
   onCertificate(notAfterMs: number): void;
   /** A changed certificate could not be read; the one before stays. */
   onCertificateError(error: unknown): void;
 }
 
+const CHECK = '/envoy.service.auth.v3.Authorization/Check';
+const HEALTH_CHECK = '/grpc.health.v1.Health/Check';
+const HEALTH_WATCH = '/grpc.health.v1.Health/Watch';
+
+/** A request of the health service holds one short name. */
+const MAX_HEALTH_BYTES = 1024;
+
 /** @throws {Error} with one line that says what to do, when the address is taken or the certificate can't be read. */
 export async function createCheckServer(options: CheckServerOptions): Promise<CheckServer> {
-  const { listener, maxMessageBytes, handle } = options;
+  const { listener } = options;
   const health = createHealth();
-  const server = new Server({
-    'grpc.max_receive_message_length': maxMessageBytes,
-    'grpc.max_concurrent_streams': listener.maxConcurrentStreams,
-    ...(listener.maxConnectionAge !== null && { 'grpc.max_connection_age_ms': listener.maxConnectionAge }),
-    'grpc.max_connection_age_grace_ms': 5000,
-    'grpc-node.max_session_memory': 64,
-    'grpc-node.flow_control_window': 1024 * 1024,
-    'grpc.enable_channelz': 0,
-  });
-  server.addService(CHECK_SERVICE, { Check: unary(handle) });
-  server.addService(HEALTH_SERVICE, health.handlers as unknown as UntypedServiceImplementation);
+  const checks = createCheckMethod(options);
+  const held: Held = { bytes: 0 };
 
-  // Connections are ours, so that modes of sockets, TLS versions and names in certificates are judged before gRPC sees a byte.
-  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const sessions = createSessions(listener, (stream, headers) => {
+    const refusal = httpRefusal(headers);
+    if (refusal !== undefined) sendHttpStatus(stream, refusal);
+    else if (headers[':path'] === CHECK) checks.call(stream, headers, held);
+    else if (headers[':path'] === HEALTH_CHECK) checkHealth(stream, headers, held, health);
+    else if (headers[':path'] === HEALTH_WATCH) watchHealth(stream, headers, held, health);
+    else sendStatus(stream, GRPC_STATUS.unimplemented, 'unknown method');
+  });
   const door = await listen(listener, {
-    onConnection: (connection) => injector.injectConnection(connection),
+    onConnection: (connection) => sessions.open(connection),
     onCertificate: (notAfterMs) => options.onCertificate(notAfterMs),
     onCertificateError: (error) => options.onCertificateError(error),
   });
@@ -66,57 +73,81 @@ export async function createCheckServer(options: CheckServerOptions): Promise<Ch
       health.setServing(false);
       door.close();
       health.close();
-      const wasQuiet = await shutDown(server, timeoutMs);
+      const wasQuiet = await sessions.drain(timeoutMs);
       door.destroy();
       return wasQuiet;
+    },
+    denyInFlight: () => checks.denyAll(),
+  };
+}
+
+function createCheckMethod({ handler, clock }: CheckServerOptions) {
+  /** Calls that were handed over and have no answer yet. */
+  const waiting = new Set<ServerHttp2Stream>();
+
+  async function answer(
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    message: Uint8Array | Unreadable,
+    receivedAtMs: number,
+  ) {
+    waiting.add(stream);
+    const input = typeof message === 'string' ? UNREADABLE[message]() : message;
+    const bytes = await handler.handle(input, {
+      receivedAtMs,
+      totalMs: parseGrpcTimeout(single(headers['grpc-timeout'])),
+      thisTryMs: parseMilliseconds(single(headers['x-envoy-expected-rq-timeout-ms'])),
+      cancelled: {
+        get aborted() {
+          return stream.closed || stream.destroyed;
+        },
+      },
+    });
+    waiting.delete(stream);
+    sendMessage(stream, bytes);
+  }
+
+  return {
+    call(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, held: Held) {
+      const receivedAtMs = clock.nowMs();
+      const take = (message: Uint8Array | Unreadable) => void answer(stream, headers, message, receivedAtMs);
+      readMessage(stream, headers, { maxBytes: handler.maxMessageBytes(), held, take });
+    },
+    denyAll() {
+      for (const stream of waiting) sendMessage(stream, handler.prepared());
     },
   };
 }
 
-function unary(handle: CheckHandler) {
-  return (call: ServerUnaryCall<Buffer, Uint8Array>, callback: sendUnaryData<Uint8Array>): void => {
-    const cancelled = {
-      get aborted() {
-        return call.cancelled;
-      },
-    };
-    const tryMs = Number(call.metadata.get('x-envoy-expected-rq-timeout-ms')[0] ?? Number.NaN);
-    const deadline = call.getDeadline();
-    const totalMs = (typeof deadline === 'number' ? deadline : deadline.getTime()) - Date.now();
-    void handle(call.request, {
-      totalMs: Number.isFinite(totalMs) ? totalMs : undefined,
-      tryMs: Number.isFinite(tryMs) ? tryMs : undefined,
-      cancelled,
-    }).then((answer) => callback(null, answer));
+/** Answered with a verdict, since the proxy knows what to do with one. */
+const UNREADABLE: Readonly<Record<Unreadable, () => Denial | Fault>> = {
+  oversized: () => new Denial('malformed', 'a Check over the size limit', { oversized: true }),
+  overload: () => new Fault('overload', 'too many bytes of Checks at once'),
+};
+
+function checkHealth(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, held: Held, health: Health): void {
+  const take = (request: Uint8Array | Unreadable) => {
+    const response = typeof request === 'string' ? undefined : health.check(request);
+    if (response === undefined) sendStatus(stream, GRPC_STATUS.notFound, 'unknown service');
+    else sendMessage(stream, response);
   };
+  readMessage(stream, headers, { maxBytes: MAX_HEALTH_BYTES, held, take });
 }
 
-function shutDown(server: Server, timeoutMs: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const cut = setTimeout(() => {
-      server.forceShutdown();
-      resolve(false);
-    }, timeoutMs);
-    server.tryShutdown(() => {
-      clearTimeout(cut);
-      resolve(true);
-    });
-  });
+function watchHealth(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, held: Held, health: Health): void {
+  const take = (request: Uint8Array | Unreadable) => {
+    if (typeof request === 'string') return sendStatus(stream, GRPC_STATUS.notFound, 'unknown service');
+    const tell = (message: Uint8Array) => {
+      if (!stream.headersSent) openAnswer(stream);
+      stream.write(frame(message));
+    };
+    const stop = health.watch(request, { tell, end: () => stream.end() });
+    if (stop === undefined) return sendStatus(stream, GRPC_STATUS.resourceExhausted, 'too many watchers');
+    stream.on('close', stop);
+  };
+  readMessage(stream, headers, { maxBytes: MAX_HEALTH_BYTES, held, take });
 }
 
-const RAW = {
-  requestStream: false,
-  requestSerialize: (value: Buffer) => value,
-  requestDeserialize: (bytes: Buffer) => bytes,
-  responseSerialize: (bytes: Uint8Array) => bytes as Buffer,
-  responseDeserialize: (bytes: Buffer) => bytes,
-} as const;
-
-const CHECK_SERVICE = {
-  Check: { ...RAW, path: '/envoy.service.auth.v3.Authorization/Check', responseStream: false },
-};
-
-const HEALTH_SERVICE = {
-  Check: { ...RAW, path: '/grpc.health.v1.Health/Check', responseStream: false },
-  Watch: { ...RAW, path: '/grpc.health.v1.Health/Watch', responseStream: true },
-};
+function single(value: string | string[] | undefined): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}

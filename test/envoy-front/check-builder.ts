@@ -4,9 +4,12 @@
 import { readFileSync } from 'node:fs';
 import protobuf from 'protobufjs';
 
-const { root } = protobuf.parse(readFileSync(new URL('../../proto/countersign_ext_authz.proto', import.meta.url), 'utf8'), {
-  keepCase: true,
-});
+const { root } = protobuf.parse(
+  readFileSync(new URL('../../proto/countersign_ext_authz.proto', import.meta.url), 'utf8'),
+  {
+    keepCase: true,
+  },
+);
 
 export const CheckRequest = root.lookupType('envoy.service.auth.v3.CheckRequest');
 export const CheckResponse = root.lookupType('envoy.service.auth.v3.CheckResponse');
@@ -52,7 +55,12 @@ function httpOf(parts: CheckParts): Record<string, unknown> {
   const { method = 'GET', scheme = 'https', authority = 'api.example.com', path = '/a', tier = 'A' } = parts;
   const body = parts.body ?? new Uint8Array();
   const lines: HeaderLine[] = [];
-  for (const [name, value] of [[':method', method], [':path', path], [':authority', authority], [':scheme', scheme]] as const) {
+  for (const [name, value] of [
+    [':method', method],
+    [':path', path],
+    [':authority', authority],
+    [':scheme', scheme],
+  ] as const) {
     if (value !== null) lines.push([name, value]);
   }
   lines.push(...(parts.headers ?? []));

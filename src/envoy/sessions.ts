@@ -1,0 +1,123 @@
+/**
+ * The HTTP/2 sessions of the check listener: what a connection may ask of us, how long a call may stall, and how sessions end without
+ * losing a Check. Calls are `server.ts`; connections come from `listener.ts`.
+ */
+import { constants, performServerHandshake } from 'node:http2';
+import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream, ServerOptions } from 'node:http2';
+import type { Socket } from 'node:net';
+import type { CheckListener } from '../config/schema.ts';
+
+export interface Sessions {
+  open(connection: Socket): void;
+  /** Says GOAWAY to all and waits until they have ended, at most so long. @returns whether all have. */
+  drain(timeoutMs: number): Promise<boolean>;
+}
+
+const WINDOW_BYTES = 1024 * 1024;
+const MAX_HEADER_LIST_BYTES = 32 * 1024;
+/** Of one session, MB. */
+const MAX_SESSION_MEMORY = 64;
+/** How long a call may take to bring its message, and to take its answer. */
+const STALL_MS = 5000;
+const LOOK_MS = 1000;
+/** How long after the announcement new calls are still taken: until the announcement is answered, at most so long. */
+const NOTICE_MS = 500;
+/** How long calls in flight may take after a session was closed for its age. */
+const AGE_GRACE_MS = 5000;
+/** "Open no new stream, but all those you have opened are served": the highest stream id there is. */
+const ALL_STREAMS = 2 ** 31 - 1;
+
+export function createSessions(
+  { maxConcurrentStreams, maxConnectionAge }: CheckListener,
+  onCall: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void,
+): Sessions {
+  const options: ServerOptions = {
+    maxSessionMemory: MAX_SESSION_MEMORY,
+    settings: {
+      maxConcurrentStreams,
+      maxHeaderListSize: MAX_HEADER_LIST_BYTES,
+      initialWindowSize: WINDOW_BYTES,
+      enablePush: false,
+    },
+  };
+  const sessions = new Set<ServerHttp2Session>();
+  const stalls = createStallWatch();
+
+  return {
+    open(connection) {
+      const session = performServerHandshake(connection, options);
+      sessions.add(session);
+      session.setLocalWindowSize(WINDOW_BYTES);
+      session.on('error', () => session.destroy());
+      session.on('stream', (stream, headers) => {
+        stream.on('error', () => undefined); // A reset call ends by 'close'.
+        stalls.watch(stream);
+        onCall(stream, headers);
+      });
+      const silence = setTimeout(() => session.destroy(), STALL_MS).unref();
+      session.once('remoteSettings', () => clearTimeout(silence));
+      const age =
+        maxConnectionAge === null ? undefined : setTimeout(() => retire(session), withJitter(maxConnectionAge)).unref();
+      session.on('close', () => {
+        sessions.delete(session);
+        clearTimeout(silence);
+        clearTimeout(age);
+      });
+    },
+    async drain(timeoutMs) {
+      const ended = Array.from(sessions, (session) => new Promise<void>((resolve) => session.on('close', resolve)));
+      for (const session of sessions) announceEnd(session);
+      let timer: NodeJS.Timeout | undefined;
+      const timeout = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, timeoutMs);
+      });
+      await Promise.race([Promise.all(ended), timeout]);
+      clearTimeout(timer);
+      stalls.stop();
+      return sessions.size === 0;
+    },
+  };
+}
+
+/** Two GOAWAYs: after the first, calls that are already on their way are still taken, so none of them has to be asked again. */
+function announceEnd(session: ServerHttp2Session): void {
+  if (session.closed || session.destroyed) return;
+  const close = () => {
+    clearTimeout(timer);
+    if (!session.destroyed) session.close();
+  };
+  const timer = setTimeout(close, NOTICE_MS);
+  session.goaway(constants.NGHTTP2_NO_ERROR, ALL_STREAMS);
+  session.ping(close);
+}
+
+function retire(session: ServerHttp2Session): void {
+  announceEnd(session);
+  setTimeout(() => session.destroy(), AGE_GRACE_MS).unref();
+}
+
+/** So that connections made at once don't end at once. */
+function withJitter(ms: number): number {
+  return ms * (0.9 + Math.random() * 0.2);
+}
+
+/** Ends calls whose message does not come, and those whose answer is not taken. How long a verdict may take is not its business. */
+function createStallWatch(): { watch(stream: ServerHttp2Stream): void; stop(): void } {
+  const waits = new Map<ServerHttp2Stream, { state: 'message' | 'verdict' | 'delivery'; looks: number }>();
+  const timer = setInterval(() => {
+    for (const [stream, wait] of waits) {
+      const state =
+        !stream.readableEnded && !stream.headersSent ? 'message' : stream.writableEnded ? 'delivery' : 'verdict';
+      wait.looks = state === wait.state ? wait.looks + 1 : 0;
+      wait.state = state;
+      if (state !== 'verdict' && wait.looks * LOOK_MS >= STALL_MS) stream.close(constants.NGHTTP2_CANCEL);
+    }
+  }, LOOK_MS).unref();
+  return {
+    watch(stream) {
+      waits.set(stream, { state: 'message', looks: 0 });
+      stream.on('close', () => waits.delete(stream));
+    },
+    stop: () => clearInterval(timer),
+  };
+}
