@@ -8,7 +8,7 @@ import { sha256 } from '../crypto/digest.ts';
 import { toHex } from '../encoding/bytes.ts';
 
 /** Writers replace files in several steps; one look after the last of them is enough. */
-const DEBOUNCE_MS = 200;
+const DEBOUNCE_MS = 500;
 
 export interface WatchOptions {
   readonly file: string;

@@ -1,0 +1,61 @@
+/**
+ * `directory.file`: fixed users for deployments without enrolment. JSON, `{"users":[{"user","attributes"?,"disabled"?,"epoch"?,
+ * "keys":[{"kid","jwk","uses"?,"expiresAt"?}]}]}`; `uses` defaults to every scheme with public keys.
+ */
+import { readFileSync } from 'node:fs';
+import * as v from 'valibot';
+import type { UserRecord } from '../core/directory.ts';
+import { identifier, keyId } from '../core/settings.ts';
+import { isAcceptableKey } from '../crypto/signatures.ts';
+import { algOf, parsePublicJwk } from '../encoding/jwk.ts';
+import { parseStrictJson } from '../encoding/strict-json.ts';
+import { MAX_KEYS } from './record.ts';
+
+const MAX_FILE_BYTES = 16 * 1024 * 1024;
+const time = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+
+const fileSchema = v.strictObject({
+  users: v.array(
+    v.strictObject({
+      user: identifier(),
+      attributes: v.optional(v.record(v.string(), v.union([v.string(), v.number(), v.boolean(), v.array(v.string())])), {}),
+      disabled: v.optional(v.boolean(), false),
+      epoch: v.optional(time, 0),
+      keys: v.pipe(
+        v.array(v.strictObject({ kid: keyId(), jwk: v.unknown(), uses: v.optional(v.array(v.string())), expiresAt: v.optional(v.nullable(time), null) })),
+        v.maxLength(MAX_KEYS),
+      ),
+    }),
+  ),
+});
+
+/** @param schemes with public keys. @throws {Error} that names the file and what was expected. */
+export function readUserFile(file: string, schemes: readonly string[]): ReadonlyMap<string, UserRecord> {
+  const expected = (what: string): never => {
+    throw new Error(`directory.file ${file}: expected ${what}`);
+  };
+  const bytes = readFileSync(file);
+  if (bytes.length > MAX_FILE_BYTES) expected('at most 16 MiB');
+  const result = v.safeParse(fileSchema, parseStrictJson(bytes));
+  if (!result.success) return expected(`{"users":[...]}, see ${v.getDotPath(result.issues[0]) ?? 'the top'}`);
+
+  const users = new Map<string, UserRecord>();
+  for (const { user, attributes, disabled, epoch, keys } of result.output.users) {
+    if (users.has(user)) expected(`each user once, got ${user} twice`);
+    users.set(user, {
+      v: 0,
+      user,
+      epoch,
+      disabled,
+      deleted: false,
+      attributes,
+      keys: keys.map(({ kid, jwk: given, uses, expiresAt }) => {
+        const jwk = parsePublicJwk(given);
+        if (jwk === undefined || !isAcceptableKey(jwk)) return expected(`a public Ed25519 or P-256 JWK as key ${kid} of ${user}`);
+        return { kid, alg: algOf(jwk), jwk, uses: uses ?? schemes, addedAt: 0, expiresAt };
+      }),
+      updatedAt: 0,
+    });
+  }
+  return users;
+}
