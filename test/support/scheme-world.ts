@@ -4,6 +4,7 @@
  */
 import * as v from 'valibot';
 import type { Clock } from '../../src/core/clock.ts';
+import type { SignatureAlg } from '../../src/core/directory.ts';
 import type { Limits } from '../../src/core/limits.ts';
 import type { RoutePolicy } from '../../src/core/request.ts';
 import type { Identity, Resources, Scheme, SchemeDefinition } from '../../src/core/scheme.ts';
@@ -37,6 +38,8 @@ export interface WorldOptions {
   readonly store?: Store;
   readonly ring?: readonly RingKey[];
   readonly limits?: Limits;
+  /** Default: Ed25519. */
+  readonly dummyAlg?: SignatureAlg;
 }
 
 export interface SchemeWorld {
@@ -73,7 +76,7 @@ export function createSchemeWorld(definition: SchemeDefinition, options: WorldOp
   );
   const settings: unknown = v.parse(definition.settings, options.settings ?? {});
   const signatures = createSignatures({ mode: 'sync' });
-  const users = testUsers(store, clock);
+  const users = testUsers(store, clock, options.dummyAlg);
   const perCredential = { periodMs: 1, burst: 1_000_000 };
 
   /** Counts the calls of all methods, and fails at the one that the test chose. */

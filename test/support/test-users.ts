@@ -1,6 +1,6 @@
 /** The product's directory with a way to write any record, as the operator's calls would have left it. */
 import type { Clock } from '../../src/core/clock.ts';
-import type { PublicJwk, UserKey, UserRecord } from '../../src/core/directory.ts';
+import type { PublicJwk, SignatureAlg, UserKey, UserRecord } from '../../src/core/directory.ts';
 import type { Store } from '../../src/core/store.ts';
 import { algOf } from '../../src/encoding/jwk.ts';
 import { createDirectory, type UserRecords } from '../../src/users/directory.ts';
@@ -12,8 +12,8 @@ export interface TestUsers extends UserRecords {
 
 export const CACHE_TTL_MS = 5_000;
 
-export function testUsers(store: Store, clock: Clock): TestUsers {
-  const directory = createDirectory({ store, clock, cacheTtlMs: CACHE_TTL_MS, staleOnFaultMs: 0, dummyAlg: 'Ed25519' });
+export function testUsers(store: Store, clock: Clock, dummyAlg: SignatureAlg = 'Ed25519'): TestUsers {
+  const directory = createDirectory({ store, clock, cacheTtlMs: CACHE_TTL_MS, staleOnFaultMs: 0, dummyAlg });
   return {
     ...directory,
     async save(record, tenant = 'default') {

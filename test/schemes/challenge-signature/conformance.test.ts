@@ -24,6 +24,7 @@ function underTest(kind: 'stored' | 'stateless', alg: SignatureAlg): SchemeUnder
     title: `challenge-signature, ${kind}, ${alg}`,
     definition: challengeSignature,
     settings: { challenges: kind },
+    dummyAlg: alg,
     proofHeaders: ['authorization'],
     freshness: { aheadMs: 5_000, validForMs: 30_000, leadMs: 0 },
     malformed: [
