@@ -2,7 +2,7 @@
  * What the client library throws. `code` is stable: programs compare it, never the message. Of a refusal by the server it is the
  * code on the wire; the others are the library's own.
  */
-export const CLIENT_ERROR_CODES = [
+const CLIENT_ERROR_CODES = [
   // Told by the server.
   'credentials_missing',
   'malformed',

@@ -3,7 +3,7 @@ import type { StoreUnderTest } from '../conformance/scheme.ts';
 import { createMemoryStore } from '../../src/store/memory.ts';
 import { quietObserver } from './quiet-observer.ts';
 
-export const memory: StoreUnderTest = {
+const memory: StoreUnderTest = {
   title: 'memory',
   open: async () =>
     createMemoryStore({ clock: realClock, skewMs: 5_000, maxEntries: 100_000, fresh: true, observer: quietObserver }),

@@ -48,7 +48,7 @@ export async function signedWith(challenge: string, client: Client, request: Req
   return withHeader(request, name, value);
 }
 
-export function issuerOf(world: SchemeWorld): IssuerConnection {
+function issuerOf(world: SchemeWorld): IssuerConnection {
   return {
     post: (tail, body) => world.post(tail, body),
     parameters: async () => world.scheme.discovery.parameters,
