@@ -42,7 +42,8 @@ export interface LinkOptions {
 }
 
 export function createRedisLink({ settings, socketTimeoutMs, readSecret, events }: LinkOptions): RedisLink {
-  const client = new Redis(redisOptions(settings, socketTimeoutMs));
+  // Maps stay maps: flattened they could pass for the arrays that scripts answer.
+  const client = new Redis({ ...redisOptions(settings, socketTimeoutMs), replyMapping: 'resp3' });
   const dialer = createDialer(events, () => {
     Object.assign(client.options, freshOptions(settings, readSecret));
     // Its rejection tells nothing more than 'error' and 'end' do.

@@ -113,8 +113,6 @@ function nodeOptions(settings: RedisSettings, socketTimeoutMs: number) {
     lazyConnect: true,
     connectionName: 'countersign',
     protocol: 3 as const,
-    // Maps stay maps: flattened they could pass for the arrays that scripts answer.
-    replyMapping: 'resp3' as const,
     disableClientInfo: true,
     enableOfflineQueue: false,
     enableAutoPipelining: false,

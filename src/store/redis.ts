@@ -1,0 +1,209 @@
+/**
+ * The store that replicas share: Redis or Valkey. Put together here from its parts: the connection (`redis-link.ts`), deadlines and
+ * breaker (`redis-commands.ts`), fence and horizon (`redis-fence.ts`), waiting for replicas (`redis-durable.ts`), and the watch that
+ * decides whether the server may be asked at all (`redis-watch.ts`).
+ */
+import type { Clock } from '../core/clock.ts';
+import { StoreFault } from '../core/fault.ts';
+import type { ClaimResult, Key, Store, StoreObserver } from '../core/store.ts';
+import { requireOwner, requireTime, requireTtl, requireValue } from './arguments.ts';
+import { createBreaker } from './breaker.ts';
+import { createDeadline } from './deadline.ts';
+import { createHealth } from './health.ts';
+import { createMarks } from './marks.ts';
+import { observed } from './observed.ts';
+import { createCommands } from './redis-commands.ts';
+import { createDurableWrites } from './redis-durable.ts';
+import { createFence, type Fence } from './redis-fence.ts';
+import { createRedisLink } from './redis-link.ts';
+import type { ReadSecret } from './redis-options.ts';
+import { CLAIM, SWAP, TAKE } from './redis-scripts.ts';
+import { durableReplicasOf, lanesOf, type RedisSettings } from './redis-settings.ts';
+import { createWatch, WATCH_INTERVALS, type Watch, type WatchIntervals } from './redis-watch.ts';
+import { createRejudge } from './rejudge.ts';
+import { createStoreClock } from './store-clock.ts';
+
+export interface RedisStoreOptions {
+  readonly settings: RedisSettings;
+  readonly skewMs: number;
+  /** `clock.maxStoreOffset`. */
+  readonly maxStoreOffsetMs: number;
+  readonly clock: Clock;
+  readonly readSecret: ReadSecret;
+  readonly observer: StoreObserver;
+  /** Tests look more often. */
+  readonly intervals?: WatchIntervals;
+}
+
+/** Dials at once and for as long as it lives; until the self-test has passed every verb throws. */
+export function createRedisStore(options: RedisStoreOptions): Store {
+  const { settings, skewMs, clock, observer } = options;
+  if (settings.mode === 'cluster') throw new Error('store.redis.mode: expected "single" or "sentinel": this version has no Cluster client yet');
+  const monotonicMs = () => clock.monotonicMs();
+  const lanes = lanesOf(settings);
+  const durableReplicas = durableReplicasOf(settings);
+  const rejudge = createRejudge(monotonicMs);
+  const marks = createMarks(lanes, (horizonMs, raised) => {
+    if (raised) rejudge.horizonRose();
+    observer.horizon(horizonMs, raised);
+  });
+  const storeClock = createStoreClock(lanes, options.maxStoreOffsetMs, skewMs);
+  const breaker = createBreaker(monotonicMs, (isOpen) => observer.breaker(isOpen));
+  const health = createHealth({ clock, observer, breaker, storeClock, marks });
+  const deadline = createDeadline(settings.commandTimeout, monotonicMs);
+
+  let watch: Watch | undefined;
+  const { readSecret } = options;
+  const link = createRedisLink({
+    settings,
+    socketTimeoutMs: settings.socketTimeout,
+    readSecret,
+    events: {
+      up: () => watch?.up(),
+      down: (fault) => watch?.down(fault),
+      count: (connections) => observer.connections('request', connections),
+    },
+  });
+  const commands = createCommands({ link, deadline, breaker, onFault: () => health.tell() });
+  const fence = createFence({
+    commands,
+    marks,
+    storeClock,
+    clock,
+    skewMs,
+    keyPrefix: settings.keyPrefix,
+    lanes,
+    onClock: () => health.tell(),
+  });
+
+  // WAIT blocks the connection it runs on; without replicas there is nothing to wait for.
+  const durableLink =
+    durableReplicas === 0
+      ? undefined
+      : createRedisLink({
+          settings,
+          socketTimeoutMs: settings.socketTimeout + settings.durable.timeout,
+          readSecret,
+          events: { up() {}, down() {}, count: (connections) => observer.connections('durable', connections) },
+        });
+  const durable =
+    durableLink === undefined
+      ? undefined
+      : createDurableWrites({
+          link: durableLink,
+          deadline: createDeadline(settings.commandTimeout + settings.durable.timeout, monotonicMs),
+          replicas: durableReplicas,
+          timeoutMs: settings.durable.timeout,
+          onFault: () => health.tell(),
+        });
+
+  watch = createWatch({
+    link,
+    commands,
+    fence,
+    marks,
+    storeClock,
+    breaker,
+    health,
+    observer,
+    lanes,
+    durableReplicas,
+    intervals: options.intervals ?? WATCH_INTERVALS,
+    monotonicMs,
+    claimCycle: () => claimCycle(fence, `${settings.keyPrefix}{0}:c:probe`, clock.nowMs() + 2 * skewMs),
+  });
+
+  let isClosed = false;
+  const begin = () => {
+    if (isClosed) throw new StoreFault('down', 'the store is closed');
+    const standing = health.standing();
+    if (standing !== 'ok') throw new StoreFault(standing, 'the server has not proven itself');
+    if (!breaker.admits()) throw new StoreFault('down', 'the server did not answer; it is being probed');
+  };
+  const beginFenced = (call: string) => {
+    begin();
+    if (rejudge.mustJudgeAgain(call)) throw new StoreFault('horizon_moved', 'the horizon rose during the judgement');
+  };
+  const laneOf = (key: Key) => key.firstByte % lanes;
+  const nameOf = (key: Key) => `${settings.keyPrefix}{${laneOf(key)}}:${key.text}`;
+  const writer = (isDurable: boolean) => (isDurable ? durable : undefined);
+
+  const verbs = observed(
+    {
+      async get(key) {
+        begin();
+        return textOrNull(await commands.call('get', [nameOf(key)]));
+      },
+      async put(key, value, ttlMs) {
+        requireValue(value);
+        requireTtl(ttlMs);
+        begin();
+        const expiry = ttlMs === Number.POSITIVE_INFINITY ? [] : ['PX', ttlMs];
+        const reply = await (writer(key.durable) ?? commands).call('set', [nameOf(key), value, ...expiry]);
+        if (reply !== 'OK') throw new StoreFault('protocol', 'SET was answered by something else than OK');
+      },
+      async claim(key, owner, expiresAtMs) {
+        requireOwner(owner);
+        requireTime(expiresAtMs);
+        beginFenced(`${key.text} ${owner}`);
+        const [name] = await fence.run(CLAIM, laneOf(key), nameOf(key), [owner, expiresAtMs]);
+        if (name !== 'claimed' && name !== 'mine' && name !== 'taken') throw new StoreFault('protocol', 'a claim was answered by something else');
+        return name satisfies ClaimResult;
+      },
+      async take(key) {
+        beginFenced(key.text);
+        const [name, , value] = await fence.run(TAKE, laneOf(key), nameOf(key), []);
+        if (name !== 'value') throw new StoreFault('protocol', 'a take was answered by something else');
+        return textOrNull(value ?? null);
+      },
+      async swap(key, expected, next, ttlMs) {
+        if (expected !== null) requireValue(expected);
+        requireValue(next);
+        requireTtl(ttlMs);
+        beginFenced(`${key.text} ${next}`);
+        const ttl = ttlMs === Number.POSITIVE_INFINITY ? '0' : String(ttlMs);
+        const args = [expected === null ? '0' : '1', expected ?? '', next, ttl];
+        const [name] = await fence.run(SWAP, laneOf(key), nameOf(key), args, writer(key.durable));
+        if (name !== 'swapped' && name !== 'differs') throw new StoreFault('protocol', 'a swap was answered by something else');
+        return name === 'swapped';
+      },
+      async delete(key) {
+        begin();
+        const reply = await (writer(key.durable || key.class === 's') ?? commands).call('del', [nameOf(key)]);
+        if (reply !== 0 && reply !== 1) throw new StoreFault('protocol', 'DEL was answered by something else than 0 or 1');
+      },
+    },
+    observer,
+    clock,
+  );
+
+  health.tell();
+  return {
+    ...verbs,
+    // As long as no server was asked: nothing made before now passes.
+    horizonMs: () => marks.horizonMs() ?? clock.nowMs() + skewMs,
+    state: () => (isClosed ? 'down' : health.state()),
+    provenOnce: () => health.provenOnce(),
+    async close() {
+      if (isClosed) return;
+      isClosed = true;
+      watch.stop();
+      await deadline.drained();
+      await Promise.all([link.close(), durableLink?.close()]);
+    },
+  };
+}
+
+/** Part of the self-test: one value is given once. @throws {StoreFault} */
+async function claimCycle(fence: Fence, key: string, expiresAtMs: number): Promise<void> {
+  const value = `${key}:${crypto.randomUUID()}`;
+  for (const [owner, expected] of [['a', 'claimed'], ['a', 'mine'], ['b', 'taken']] as const) {
+    const [name] = await fence.run(CLAIM, 0, value, [owner, expiresAtMs]);
+    if (name !== expected) throw new StoreFault('unsafe', `the self-test expected ${expected}`);
+  }
+}
+
+function textOrNull(reply: unknown): string | null {
+  if (reply === null || typeof reply === 'string') return reply;
+  throw new StoreFault('protocol', 'a read was answered by something else than text');
+}
