@@ -3,7 +3,7 @@
  * lines are waited for instead. What is written is `events.ts`; how a line looks, `line.ts`.
  */
 import process from 'node:process';
-import { SonicBoom } from 'sonic-boom';
+import sonicBoom from 'sonic-boom';
 import type { Clock } from '../core/clock.ts';
 import { escapeText, formatLine, MAX_LINE_BYTES, type LogFields } from './line.ts';
 
@@ -155,7 +155,7 @@ function createSink(fd: number, maxQueuedBytes: number): Sink {
   let isClosing = false;
   let waiting: { resolve: () => void; reject: (reason: unknown) => void }[] = [];
 
-  const stream = new SonicBoom({
+  const stream = new sonicBoom.SonicBoom({
     fd,
     sync: false,
     // One write holds whole lines only, and so few that it can't be mixed with another process's.
