@@ -14,7 +14,8 @@ const { root } = protobuf.parse(
 export const CheckRequest = root.lookupType('envoy.service.auth.v3.CheckRequest');
 export const CheckResponse = root.lookupType('envoy.service.auth.v3.CheckResponse');
 
-export type HeaderLine = readonly [name: string, value: string | Uint8Array];
+/** Text stands for bytes, one character each; `{ text }` puts it into the field for text. */
+export type HeaderLine = readonly [name: string, value: string | Uint8Array | { readonly text: string }];
 
 export interface CheckParts {
   readonly id?: string;
@@ -33,7 +34,13 @@ export interface CheckParts {
   readonly size?: number;
   readonly extensions?: Readonly<Record<string, string>>;
   readonly source?: string | null;
+  /** Path of a pipe the client came by. */
+  readonly pipe?: string;
   readonly tier?: 'A' | 'B' | 'C';
+  /** Sends the headers in both forms. */
+  readonly both?: boolean;
+  /** Further fields of `HttpRequest`. */
+  readonly http?: Readonly<Record<string, unknown>>;
 }
 
 /** One request, unless told otherwise: GET https://api.example.com/a on route `api`, no body, buffered. */
@@ -46,6 +53,7 @@ export function attributesOf(parts: CheckParts): Record<string, unknown> {
   const { id = '13359530607844510314', time = { seconds: 1_700_000_000, nanos: 250_000_000 } } = parts;
   return {
     ...(source !== null && { source: { address: { socket_address: { address: source, port_value: 4711 } } } }),
+    ...(parts.pipe !== undefined && { source: { address: { pipe: { path: parts.pipe } } } }),
     request: { ...(time && { time }), http: { id, ...httpOf(parts) } },
     context_extensions: extensions,
   };
@@ -74,10 +82,14 @@ function httpOf(parts: CheckParts): Record<string, unknown> {
     protocol: parts.protocol ?? 'HTTP/2',
     ...(parts.text !== undefined && { body: parts.text }),
     ...(body.length > 0 && { raw_body: body }),
-    ...(tier === 'A' ? { header_map: { headers: lines.map(rawHeader) } } : { headers: Object.fromEntries(lines) }),
+    ...((tier === 'A' || parts.both === true) && { header_map: { headers: lines.map(rawHeader) } }),
+    ...((tier !== 'A' || parts.both === true) && { headers: Object.fromEntries(lines) }),
+    ...parts.http,
   };
 }
 
 function rawHeader([key, value]: HeaderLine): Record<string, unknown> {
-  return { key, raw_value: typeof value === 'string' ? Buffer.from(value, 'latin1') : value };
+  if (typeof value === 'object' && 'text' in value) return { key, value: value.text };
+  if (typeof value === 'object') return { key, raw_value: value };
+  return { key, raw_value: Buffer.from(value, /[\u0100-\uffff]/.test(value) ? 'utf8' : 'latin1') };
 }
