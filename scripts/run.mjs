@@ -29,6 +29,7 @@ const browserOnly = ['--testMatch', '<rootDir>/test/browser/**/*.test.ts', '--te
 /** Command -> arguments of the pinned Node, and what is added to its environment. */
 const commands = {
   start: { args: ['scripts/demo.ts'] },
+  cli: { args: ['src/cli.ts'] },
   test: { args: jest },
   'test:long': { args: jest, env: { COUNTERSIGN_LONG: '1' } },
   'test:browser': { args: [...jest, ...browserOnly] },

@@ -1,0 +1,138 @@
+/**
+ * `npm start`: countersign with the memory store, a real Envoy in front, the echo upstream behind; one signed request is shown allowed,
+ * its replay and a forgery refused. Stays up until Ctrl-C; with `--once` it ends, 0 when every verdict was the right one.
+ */
+import { rm, mkdir, mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { randomBytes } from 'node:crypto';
+import { stringify } from 'yaml';
+import { createKeyFile } from '../src/client/node.ts';
+import { showVerdicts } from './demo-verdicts.ts';
+import { renderEnvoy } from './envoy-config.ts';
+import { anyEnvoyBinary } from './fetch-envoy.ts';
+import { freePort, isFree, startProcess, stopAll, whenAnswers } from './processes.ts';
+import { root } from './tool.ts';
+
+const FOLDER = join(root, '.demo');
+const USER = 'alice';
+const KEY_ID = 'k1';
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({ options: { once: { type: 'boolean' }, port: { type: 'string', default: '10000' } } });
+  const port = Number(values.port);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new Error(`--port: expected 1 to 65535, got "${values.port}"`);
+  if (!(await isFree(port))) {
+    throw new Error(`port ${port} is taken: stop what listens there, or choose another: npm start -- --port ${port === 10_000 ? 10_001 : 10_000}`);
+  }
+  const envoy = await anyEnvoyBinary();
+
+  await rm(FOLDER, { recursive: true, force: true });
+  await mkdir(FOLDER, { recursive: true, mode: 0o700 });
+  // Sockets have short names: a clone may lie deep.
+  const sockets = await mkdtemp(join(tmpdir(), 'countersign-'));
+  try {
+    const addresses = await bringUp(port, envoy, `unix:${join(sockets, 'check.sock')}`);
+    const key = await createKeyFile(join(FOLDER, `${USER}.jwk`), 'Ed25519');
+    const areRight = await showVerdicts({ ...addresses, user: USER, kid: KEY_ID, key });
+    if (values.once === true) return areRight ? 0 : 1;
+    say(addresses);
+    await untilSignal();
+    return 0;
+  } finally {
+    await stopAll();
+    await rm(sockets, { recursive: true, force: true });
+  }
+}
+
+interface Addresses {
+  readonly envoy: string;
+  readonly issuer: string;
+  readonly admin: string;
+  readonly adminTokenFile: string;
+}
+
+async function bringUp(port: number, envoyBinary: string, check: string): Promise<Addresses> {
+  const [issuerPort, adminPort, backendPort, envoyAdminPort] = await Promise.all([freePort(), freePort(), freePort(), freePort()]);
+  const origins = [`http://127.0.0.1:${port}`, `http://localhost:${port}`];
+  const adminTokenFile = join(FOLDER, 'admin-token');
+  await writeFile(adminTokenFile, `${randomBytes(24).toString('base64url')}\n`, { mode: 0o600 });
+  const configFile = join(FOLDER, 'config.yaml');
+  await writeFile(
+    configFile,
+    stringify({
+      version: 1,
+      store: { type: 'memory' },
+      // Every key is new, so nothing from before this start can still be accepted.
+      insecure: { freshMemoryStore: true },
+      listeners: {
+        check: { address: check },
+        issuer: { address: `127.0.0.1:${issuerPort}` },
+        admin: { address: `127.0.0.1:${adminPort}`, tokenFile: adminTokenFile },
+      },
+      issuer: { audiences: origins },
+      schemes: { 'challenge-signature': {} },
+      routes: {
+        api: { schemes: ['challenge-signature'], publicOrigins: origins },
+        feed: { schemes: ['challenge-signature'], publicOrigins: origins, body: 'none' },
+      },
+    }),
+  );
+  const envoyFile = join(FOLDER, 'envoy.yaml');
+  await writeFile(
+    envoyFile,
+    renderEnvoy({
+      adminPort: envoyAdminPort,
+      listenPort: port,
+      check,
+      issuer: `127.0.0.1:${issuerPort}`,
+      backend: `127.0.0.1:${backendPort}`,
+    }),
+  );
+
+  const log = (name: string) => join(FOLDER, `${name}.log`);
+  startProcess('the echo upstream', process.execPath, [join(root, 'deploy', 'echo', 'server.mjs'), `127.0.0.1:${backendPort}`], log('echo'));
+  startProcess('countersign', process.execPath, [join(root, 'src', 'cli.ts'), 'serve', '--config', configFile], log('countersign'));
+  startProcess('Envoy', envoyBinary, ['-c', envoyFile, '--disable-hot-restart', '--concurrency', '1', '--log-level', 'warning'], log('envoy'));
+
+  const addresses = {
+    envoy: `http://127.0.0.1:${port}`,
+    issuer: `http://127.0.0.1:${issuerPort}`,
+    admin: `http://127.0.0.1:${adminPort}`,
+    adminTokenFile,
+  };
+  await Promise.all([
+    whenAnswers('countersign', `${addresses.admin}/readyz`),
+    whenAnswers('Envoy', `http://127.0.0.1:${envoyAdminPort}/ready`),
+    whenAnswers('the echo upstream', `http://127.0.0.1:${backendPort}/`),
+  ]);
+  await writeFile(join(FOLDER, 'addresses.json'), `${JSON.stringify(addresses, undefined, 2)}\n`);
+  return addresses;
+}
+
+function say({ envoy, issuer, admin, adminTokenFile }: Addresses): void {
+  process.stdout.write(`
+It stays up until Ctrl-C:
+  Envoy   ${envoy}
+  issuer  ${issuer} (through Envoy: ${envoy}/auth)
+  admin   ${admin} (token in ${adminTokenFile}; metrics at ${admin}/metrics)
+  logs    .demo/*.log; these addresses also stand in .demo/addresses.json
+
+Try it yourself, in another terminal:
+  npm --silent run countersign -- curl --scheme challenge-signature --key .demo/${USER}.jwk --user ${USER} --kid ${KEY_ID} POST ${envoy}/transfer -d '{"amount":50}'
+`);
+}
+
+function untilSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
+  });
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  process.stderr.write(`countersign: ${Error.isError(error) ? error.message : 'the demonstration failed'}\n`);
+  process.exitCode = 1;
+}

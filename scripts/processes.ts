@@ -1,0 +1,73 @@
+/** Starts and stops the programs of the demonstration; whatever happens, nothing that was started here stays behind. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { openSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+
+interface Running {
+  readonly name: string;
+  readonly child: ChildProcess;
+  readonly logFile: string;
+}
+
+const running: Running[] = [];
+const WAIT_MS = 20_000;
+const LOOK_MS = 50;
+const STOP_MS = 5000;
+
+export function startProcess(name: string, command: string, args: readonly string[], logFile: string): void {
+  const log = openSync(logFile, 'a', 0o600);
+  const child = spawn(command, args, { stdio: ['ignore', log, log] });
+  child.on('error', () => undefined); // Seen by `whenAnswers`: it never comes up.
+  running.push({ name, child, logFile });
+}
+
+/** @throws {Error} with one line that names the log, when the program has ended or does not answer. */
+export async function whenAnswers(name: string, url: string): Promise<void> {
+  const untilMs = performance.now() + WAIT_MS;
+  while (performance.now() < untilMs) {
+    const one = running.find((candidate) => candidate.name === name);
+    if (one?.child.pid === undefined || one.child.exitCode !== null) throw new Error(`${name} ended: ${lastLine(one?.logFile)}`);
+    const answer = await fetch(url).catch(() => undefined);
+    await answer?.body?.cancel();
+    if (answer?.ok === true) return;
+    await new Promise((done) => setTimeout(done, LOOK_MS));
+  }
+  throw new Error(`${name} does not answer at ${url}; its log is below .demo`);
+}
+
+function lastLine(file: string | undefined): string {
+  if (file === undefined) return 'it could not be started';
+  return readFileSync(file, 'utf8').trimEnd().split('\n').at(-1) ?? '';
+}
+
+/** In the order of a drain: who asks before who answers. */
+export async function stopAll(): Promise<void> {
+  for (const { child } of running.toReversed()) {
+    if (child.exitCode !== null || child.pid === undefined) continue;
+    const ended = new Promise((done) => child.once('exit', done));
+    child.kill('SIGTERM');
+    const cut = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
+    await ended;
+    clearTimeout(cut);
+  }
+  running.length = 0;
+}
+
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.on('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const bound = server.address();
+      server.close(() => (bound === null || typeof bound === 'string' ? reject(new Error('no port')) : resolve(bound.port)));
+    });
+  });
+}
+
+export function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.on('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
+}

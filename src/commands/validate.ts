@@ -1,0 +1,102 @@
+/** `countersign validate`: what is wrong with a configuration and the files it names, all of it, by line. */
+import { readFileSync } from 'node:fs';
+import { X509Certificate } from 'node:crypto';
+import { ConfigError } from '../config/config-error.ts';
+import { formatEffective } from '../config/effective.ts';
+import { loadConfig, type Loaded } from '../config/load.ts';
+import { checkSecretFiles, readSecretFile } from '../config/secret-files.ts';
+import { systemClock as clock } from '../core/clock.ts';
+import type { StoreObserver } from '../core/store.ts';
+import { readRingFile } from '../keys/ring-file.ts';
+import { RingError } from '../keys/ring.ts';
+import { schemes } from '../schemes/index.ts';
+import { createRedisStore } from '../store/redis.ts';
+import { CommandError, EXIT, optional, print, several, type Command } from './command.ts';
+
+const SOON_MS = 14 * 24 * 3_600_000;
+const STORE_WAIT_MS = 3000;
+
+export const validate: Command = {
+  summary: 'check a configuration, its key files and certificates',
+  usage: '--config FILE [--against-store] [--print-effective] [--set path=value]...',
+  options: {
+    config: { type: 'string' },
+    'against-store': { type: 'boolean' },
+    'print-effective': { type: 'boolean' },
+    set: { type: 'string', multiple: true },
+  },
+  async run(values) {
+    const loaded = load(optional(values, 'config'), several(values, 'set'));
+    const warnings = [...loaded.warnings, ...(await checkFiles(loaded))];
+    for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
+    if (values['against-store'] === true) await checkStore(loaded);
+    if (values['print-effective'] === true) process.stdout.write(formatEffective(loaded.effective));
+    else if (values['json'] === true) print(JSON.stringify({ valid: true, hash: loaded.hash, warnings }));
+    else print(`${loaded.file}: valid (${loaded.hash})`);
+    return EXIT.ok;
+  },
+};
+
+function load(file: string | undefined, set: readonly string[]): Loaded {
+  try {
+    const loaded = loadConfig({ ...(file !== undefined && { file }), env: process.env, set, schemes });
+    checkSecretFiles(loaded.config, loaded.file);
+    return loaded;
+  } catch (thrown) {
+    if (thrown instanceof ConfigError) throw new CommandError(EXIT.configuration, thrown.message);
+    throw thrown;
+  }
+}
+
+/** @returns warnings. */
+async function checkFiles({ config }: Loaded): Promise<string[]> {
+  const { ringFile } = config.keys;
+  if (ringFile !== undefined) {
+    try {
+      await readRingFile(ringFile);
+    } catch (thrown) {
+      if (thrown instanceof RingError) throw new CommandError(EXIT.unreadable, thrown.message);
+      throw thrown;
+    }
+  }
+  const certificates = [config.listeners.check.tls?.certFile, config.listeners.issuer.tls?.certFile];
+  return certificates.filter((file) => file !== undefined).flatMap(expiresSoon);
+}
+
+function expiresSoon(file: string): string[] {
+  try {
+    const { validTo } = new X509Certificate(readFileSync(file));
+    return Date.parse(validTo) - clock.nowMs() > SOON_MS ? [] : [`${file}: the certificate ends ${validTo}`];
+  } catch (cause) {
+    throw new CommandError(EXIT.unreadable, `${file}: expected a certificate in PEM`, { cause });
+  }
+}
+
+/** Connects, runs the self-test and tells what it found. */
+async function checkStore({ config }: Loaded): Promise<void> {
+  if (config.store.type === 'memory') return print('store: memory, nothing to connect to');
+  let why = 'no answer';
+  const observer: StoreObserver = {
+    operation() {},
+    state: (state, reason) => (why = `${state} (${reason})`),
+    breaker() {},
+    clockOffset() {},
+    horizon() {},
+    connections() {},
+  };
+  const store = createRedisStore({
+    settings: config.store.redis,
+    skewMs: config.clock.skew,
+    maxStoreOffsetMs: config.clock.maxStoreOffset,
+    clock,
+    readSecret: (file) => readSecretFile(file).reveal(),
+    observer,
+  });
+  const untilMs = clock.monotonicMs() + STORE_WAIT_MS;
+  while (!store.provenOnce() && clock.monotonicMs() < untilMs) await new Promise((done) => setTimeout(done, 50));
+  const isProven = store.provenOnce();
+  await store.close();
+  if (!isProven) throw new CommandError(EXIT.unreachable, `store: the self-test did not pass: ${why}`);
+  print('store: self-test passed (version, role, noeviction, clock, one claim given once)');
+  print('store: min-replicas-to-write, promotion delay and persistence are not verifiable from here');
+}
