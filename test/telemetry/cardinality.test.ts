@@ -17,23 +17,37 @@ afterEach(() => rig.close());
 
 test(`series stay below 500 while ${FLOOD} distinct ids, paths, hosts, addresses and routes pass (OP-14)`, async () => {
   for (let index = 0; index < FLOOD; index++) {
-    const request = { method: `M${index}`, authority: `h${index}.example.com`, path: `/p${index}`, body: { kind: 'absent' } } as const;
+    const request = {
+      method: `M${index}`,
+      authority: `h${index}.example.com`,
+      path: `/p${index}`,
+      body: { kind: 'absent' },
+    } as const;
     const arrival = { source: `2001:db8::${index}`, receivedAtMs: index, proxyTimeMs: index, hasStreamId: true };
     const label = `route-${index % 33}`;
     const route = { name: `route-${index}`, label, shadow: index % 7 === 0, body: 'required' } as const;
     const parts = { request, arrival, route, checkId: `id-${index}` };
     rig.events.decision(allowed({ ...parts, subject: `user-${index}`, keyId: `key-${index}` }));
     rig.events.decision(refused(CODES[index % CODES.length] ?? 'stale', 'detail', parts));
-    rig.events.decision(failed(FAULT_REASONS[index % FAULT_REASONS.length] ?? 'down', new StoreFault('down', 'gone'), parts));
+    rig.events.decision(
+      failed(FAULT_REASONS[index % FAULT_REASONS.length] ?? 'down', new StoreFault('down', 'gone'), parts),
+    );
     rig.events.operation(STORE_VERBS[index % STORE_VERBS.length] ?? 'get', index % 2 === 0 ? 'ok' : 'timeout', 0.001);
-    rig.events.issuerRequest({ scheme: `scheme-${index}`, endpoint: `endpoint-${index}`, status: 200 + (index % 400), durationMs: 1 });
+    rig.events.issuerRequest({
+      scheme: `scheme-${index}`,
+      endpoint: `endpoint-${index}`,
+      status: 200 + (index % 400),
+      durationMs: 1,
+    });
     rig.events.cacheLookup(`cache-${index}`, 'hit');
   }
   const exposition = await rig.exposition();
   expect(seriesOf(exposition).length).toBeLessThanOrEqual(500);
   expect(exposition).not.toMatch(/user-|key-|example\.com|2001:db8|id-\d|scheme-\d|\/p\d/);
   const series = await rig.series();
-  const total = [...series].filter(([name]) => name.startsWith('countersign_checks_total')).reduce((sum, [, value]) => sum + value, 0);
+  const total = [...series]
+    .filter(([name]) => name.startsWith('countersign_checks_total'))
+    .reduce((sum, [, value]) => sum + value, 0);
   expect(total).toBe(3 * FLOOD);
 });
 
@@ -107,8 +121,13 @@ test('every metric exists with its type and labels', async () => {
     const line = seriesOf(exposition).find((each) => new RegExp(`^countersign_${name}${suffix}[{ ]`).test(each));
     expect([name, [...(line ?? '').matchAll(/(\w+)="/g)].map(([, label]) => label)]).toEqual([name, labels]);
   }
-  const known = new Set([...Object.keys(TABLE).map((name) => `countersign_${name}`), 'countersign_time_scrambled_resyncs_total']);
-  const strangers = [...exposition.matchAll(/# TYPE (\S+)/g)].map(([, name]) => name ?? '').filter((name) => !known.has(name) && !/^(process|nodejs_heap)_/.test(name));
+  const known = new Set([
+    ...Object.keys(TABLE).map((name) => `countersign_${name}`),
+    'countersign_time_scrambled_resyncs_total',
+  ]);
+  const strangers = [...exposition.matchAll(/# TYPE (\S+)/g)]
+    .map(([, name]) => name ?? '')
+    .filter((name) => !known.has(name) && !/^(process|nodejs_heap)_/.test(name));
   expect(strangers).toEqual([]);
   expect(exposition).toContain('process_resident_memory_bytes');
   expect(exposition).toContain('nodejs_heap_size_used_bytes');

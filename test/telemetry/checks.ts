@@ -23,10 +23,19 @@ export function allowed(parts: Parts & { subject?: string; keyId?: string; retri
 }
 
 export function refused(code: DenialCode, detail = 'timestamp off by 41000 ms', parts: Parts = {}): DecidedCheck {
-  const decision = { outcome: 'deny', scheme: 'challenge-signature', denial: new Denial(code, detail), replyHeaders: [] } as const;
+  const decision = {
+    outcome: 'deny',
+    scheme: 'challenge-signature',
+    denial: new Denial(code, detail),
+    replyHeaders: [],
+  } as const;
   return { ...BASE, decision, ...parts };
 }
 
 export function failed(reason: FaultReason, cause: unknown, parts: Parts = {}): DecidedCheck {
-  return { ...BASE, decision: { outcome: 'fault', scheme: 'challenge-signature', reason, retryAfterSeconds: 1, cause }, ...parts };
+  return {
+    ...BASE,
+    decision: { outcome: 'fault', scheme: 'challenge-signature', reason, retryAfterSeconds: 1, cause },
+    ...parts,
+  };
 }

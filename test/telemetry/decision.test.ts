@@ -23,11 +23,19 @@ describe('the metrics of a Check', () => {
     const series = await rig.series();
     const scheme = 'challenge-signature';
     expect(series.get(`countersign_checks_total{route="api",scheme="${scheme}",outcome="allow",code="ok"}`)).toBe(1);
-    expect(series.get(`countersign_checks_total{route="api",scheme="${scheme}",outcome="deny",code="unknown_credential"}`)).toBe(1);
-    expect(series.get(`countersign_checks_total{route="api",scheme="${scheme}",outcome="fault",code="timeout"}`)).toBe(1);
+    expect(
+      series.get(`countersign_checks_total{route="api",scheme="${scheme}",outcome="deny",code="unknown_credential"}`),
+    ).toBe(1);
+    expect(series.get(`countersign_checks_total{route="api",scheme="${scheme}",outcome="fault",code="timeout"}`)).toBe(
+      1,
+    );
     expect(series.get(`countersign_check_duration_seconds_count{scheme="${scheme}",outcome="allow"}`)).toBe(1);
-    expect(series.get(`countersign_check_duration_seconds_bucket{le="0.00025",scheme="${scheme}",outcome="allow"}`)).toBe(0);
-    expect(series.get(`countersign_check_duration_seconds_bucket{le="0.0005",scheme="${scheme}",outcome="allow"}`)).toBe(1);
+    expect(
+      series.get(`countersign_check_duration_seconds_bucket{le="0.00025",scheme="${scheme}",outcome="allow"}`),
+    ).toBe(0);
+    expect(
+      series.get(`countersign_check_duration_seconds_bucket{le="0.0005",scheme="${scheme}",outcome="allow"}`),
+    ).toBe(1);
     expect(series.get('countersign_check_stage_seconds_count{stage="store"}')).toBe(3);
     expect(series.get('countersign_check_stage_seconds_sum{stage="store"}')).toBeCloseTo(0.0012);
     expect(series.get(`countersign_proof_age_seconds_bucket{le="5",scheme="${scheme}"}`)).toBe(3);
@@ -36,10 +44,28 @@ describe('the metrics of a Check', () => {
   });
 
   test('count under none what was refused before route and scheme were known', async () => {
-    const unread = { route: undefined, request: undefined, arrival: undefined, stages: {}, proofAgeMs: undefined, checkId: '' };
-    rig.events.decision({ ...failed('check_invalid', new CheckInvalid('undecodable', 'no Check')), ...unread, decision: { outcome: 'fault', reason: 'check_invalid', retryAfterSeconds: 1, cause: new CheckInvalid('undecodable', 'no Check') } });
+    const unread = {
+      route: undefined,
+      request: undefined,
+      arrival: undefined,
+      stages: {},
+      proofAgeMs: undefined,
+      checkId: '',
+    };
+    rig.events.decision({
+      ...failed('check_invalid', new CheckInvalid('undecodable', 'no Check')),
+      ...unread,
+      decision: {
+        outcome: 'fault',
+        reason: 'check_invalid',
+        retryAfterSeconds: 1,
+        cause: new CheckInvalid('undecodable', 'no Check'),
+      },
+    });
     const series = await rig.series();
-    expect(series.get('countersign_checks_total{route="none",scheme="none",outcome="fault",code="check_invalid"}')).toBe(1);
+    expect(
+      series.get('countersign_checks_total{route="none",scheme="none",outcome="fault",code="check_invalid"}'),
+    ).toBe(1);
     expect(series.get('countersign_check_invalid_total{reason="undecodable"}')).toBe(1);
   });
 
@@ -60,7 +86,12 @@ describe('the metrics of a Check', () => {
 });
 
 describe('what only a wrong proxy does', () => {
-  const request = { method: 'POST', authority: 'a', path: '/', body: { kind: 'unverifiable', why: 'no_marker' } } as const;
+  const request = {
+    method: 'POST',
+    authority: 'a',
+    path: '/',
+    body: { kind: 'unverifiable', why: 'no_marker' },
+  } as const;
 
   test('is an error once a minute per route, and counted each time', async () => {
     for (let index = 0; index < 50; index++) rig.events.decision(refused('body_unverifiable', 'body', { request }));
@@ -70,7 +101,9 @@ describe('what only a wrong proxy does', () => {
   });
 
   test('is not a body cut at the limit: that is counted and no error', async () => {
-    rig.events.decision(refused('body_unverifiable', 'body', { request: { ...request, body: { kind: 'unverifiable', why: 'partial' } } }));
+    rig.events.decision(
+      refused('body_unverifiable', 'body', { request: { ...request, body: { kind: 'unverifiable', why: 'partial' } } }),
+    );
     expect((await rig.series()).get('countersign_body_unverifiable_total{why="partial"}')).toBe(1);
     expect((await rig.lines()).map(({ event }) => event)).toEqual(['decision']);
   });
@@ -83,7 +116,9 @@ describe('what only a wrong proxy does', () => {
   test('is a Check without stream id: counted no_stream_id', async () => {
     rig.events.decision(allowed({ arrival: { source: 'a', receivedAtMs: 1, proxyTimeMs: null, hasStreamId: false } }));
     expect((await rig.series()).get('countersign_check_invalid_total{reason="no_stream_id"}')).toBe(1);
-    expect(await rig.lines()).toContainEqual(expect.objectContaining({ event: 'misconfigured_proxy', reason: 'no_stream_id' }));
+    expect(await rig.lines()).toContainEqual(
+      expect.objectContaining({ event: 'misconfigured_proxy', reason: 'no_stream_id' }),
+    );
   });
 });
 
@@ -91,7 +126,15 @@ describe('the line of a Check', () => {
   test('of an allow holds hashes of subject and key', async () => {
     rig.events.decision(allowed());
     const [line] = await rig.lines();
-    expect(line).toMatchObject({ event: 'decision', check_id: 'K5eNXMK1e6uh4_FTMW58zw', route: 'api', scheme: 'challenge-signature', outcome: 'allow', code: 'ok', duration_us: 500 });
+    expect(line).toMatchObject({
+      event: 'decision',
+      check_id: 'K5eNXMK1e6uh4_FTMW58zw',
+      route: 'api',
+      scheme: 'challenge-signature',
+      outcome: 'allow',
+      code: 'ok',
+      duration_us: 500,
+    });
     expect(line?.['subject']).toMatch(/^[A-Za-z0-9_-]{16}$/);
     expect(line?.['key']).toMatch(/^[A-Za-z0-9_-]{16}$/);
     expect(JSON.stringify(line)).not.toContain('alice');
@@ -106,7 +149,14 @@ describe('the line of a Check', () => {
   test('of a refusal holds method, authority, source and the hash of the path', async () => {
     rig.events.decision(refused('stale'));
     const [line] = await rig.lines();
-    expect(line).toMatchObject({ outcome: 'deny', code: 'stale', detail: 'timestamp off by 41000 ms', method: 'POST', authority: 'api.example.com', source: '192.0.2.7' });
+    expect(line).toMatchObject({
+      outcome: 'deny',
+      code: 'stale',
+      detail: 'timestamp off by 41000 ms',
+      method: 'POST',
+      authority: 'api.example.com',
+      source: '192.0.2.7',
+    });
     // First 8 bytes of SHA-256("/transfer").
     expect(line?.['path_hash']).toBe('b75623c67ec463cb');
     expect(line).not.toHaveProperty('path');
@@ -136,7 +186,9 @@ describe('the line of a Check', () => {
   test('of a fault says why, and a flood of them writes the fault itself once a minute', async () => {
     for (let index = 0; index < 100; index++) rig.events.decision(failed('internal', new Fault('internal', 'a bug')));
     const lines = await rig.lines();
-    expect(lines.filter(({ event }) => event === 'fault')).toMatchObject([{ level: 'error', reason: 'internal', error: 'a bug' }]);
+    expect(lines.filter(({ event }) => event === 'fault')).toMatchObject([
+      { level: 'error', reason: 'internal', error: 'a bug' },
+    ]);
     expect(lines.filter(({ event }) => event === 'decision')).toHaveLength(100);
   });
 });

@@ -23,7 +23,9 @@ describe('what a log may say of something thrown', () => {
     expect(describeError(parseError)).toMatch(/^SyntaxError\n {4}at /);
     expect(describeError(thrownBy(() => JSON.parse('canary') as unknown))).not.toContain('canary');
     const closed = Object.assign(new Error('write to canary failed'), { code: 'EPIPE' });
-    expect(describeError(new Fault('down', 'connection lost', { cause: closed }))).toMatch(/^connection lost; caused by Error EPIPE\n {4}at /);
+    expect(describeError(new Fault('down', 'connection lost', { cause: closed }))).toMatch(
+      /^connection lost; caused by Error EPIPE\n {4}at /,
+    );
   });
 
   test.each([

@@ -64,7 +64,12 @@ describe('the configuration', () => {
     expect(series.get('countersign_config_last_reload_timestamp_seconds')).toBe((NOW_MS + 1000) / 1000);
     expect(series.get('countersign_config_reloads_total{result="refused"}')).toBe(1);
     expect(series.get('countersign_config_info{hash="aaaaaaaaaaaa"}')).toBe(1);
-    expect((await rig.lines()).at(-1)).toMatchObject({ level: 'error', event: 'reload', config_hash: 'aaaaaaaaaaaa', error: expect.stringContaining('sceme') });
+    expect((await rig.lines()).at(-1)).toMatchObject({
+      level: 'error',
+      event: 'reload',
+      config_hash: 'aaaaaaaaaaaa',
+      error: expect.stringContaining('sceme'),
+    });
   });
 
   test('an applied reload changes the hash', async () => {
@@ -79,7 +84,9 @@ describe('the configuration', () => {
   test('each insecure setting warns and is 1', async () => {
     rig.events.insecureSetting('plaintextRedis');
     expect((await rig.series()).get('countersign_insecure_setting{name="plaintextRedis"}')).toBe(1);
-    expect(await rig.lines()).toMatchObject([{ level: 'warn', event: 'insecure_setting', detail: 'insecure.plaintextRedis' }]);
+    expect(await rig.lines()).toMatchObject([
+      { level: 'warn', event: 'insecure_setting', detail: 'insecure.plaintextRedis' },
+    ]);
   });
 
   test('changed logging settings hold at once', async () => {
@@ -106,10 +113,14 @@ test('keys are shown by use and state with the age of the active one, and gone w
 });
 
 test('issuer requests count by scheme, endpoint and class of status', async () => {
-  for (const status of [200, 201, 400, 429, 503]) rig.events.issuerRequest({ scheme: 'challenge-signature', endpoint: 'challenge', status, durationMs: 1 });
+  for (const status of [200, 201, 400, 429, 503])
+    rig.events.issuerRequest({ scheme: 'challenge-signature', endpoint: 'challenge', status, durationMs: 1 });
   rig.events.issuerRequest({ endpoint: 'jwks', status: 200, durationMs: 1 });
   const series = await rig.series();
-  const count = (status: string) => series.get(`countersign_issuer_requests_total{scheme="challenge-signature",endpoint="challenge",status="${status}"}`);
+  const count = (status: string) =>
+    series.get(
+      `countersign_issuer_requests_total{scheme="challenge-signature",endpoint="challenge",status="${status}"}`,
+    );
   expect([count('2xx'), count('4xx'), count('429'), count('5xx')]).toEqual([2, 1, 1, 1]);
   expect(series.get('countersign_issuer_requests_total{scheme="none",endpoint="jwks",status="2xx"}')).toBe(1);
   expect(series.get('countersign_issuer_request_duration_seconds_count{scheme="challenge-signature"}')).toBe(5);
@@ -151,7 +162,12 @@ test('the remaining events count or write', async () => {
   rig.events.drain('cut_off');
   rig.events.keysFailed(new Error('secret text'));
   rig.events.misconfiguredProxy('the port speaks HTTP/1.1');
-  rig.events.observe({ checksInFlight: () => 3, memoryStoreEntries: () => 17, caches: { users: () => 5 }, eventLoop: { p50Ms: () => 0, p99Ms: () => 4, takeMaxMs: () => 9 } });
+  rig.events.observe({
+    checksInFlight: () => 3,
+    memoryStoreEntries: () => 17,
+    caches: { users: () => 5 },
+    eventLoop: { p50Ms: () => 0, p99Ms: () => 4, takeMaxMs: () => 9 },
+  });
   rig.events.observe({ caches: { buckets: () => 6 } });
   const series = await rig.series();
   expect(Object.fromEntries(series)).toMatchObject({
@@ -170,6 +186,13 @@ test('the remaining events count or write', async () => {
     'countersign_build_info{version="1.2.3",commit="abc",node="v26"}': 1,
     countersign_log_lines_dropped_total: 0,
   });
-  expect((await rig.lines()).map(({ event }) => event)).toEqual(['fault', 'fault', 'drain', 'drain', 'keys_changed', 'misconfigured_proxy']);
+  expect((await rig.lines()).map(({ event }) => event)).toEqual([
+    'fault',
+    'fault',
+    'drain',
+    'drain',
+    'keys_changed',
+    'misconfigured_proxy',
+  ]);
   expect(await rig.text()).not.toContain('secret text');
 });

@@ -7,20 +7,33 @@ const HEAD = `{"time":"2026-01-01T00:00:00.000Z","level":"info","event":"decisio
 /** Text such as an attacker chooses: any UTF-16, lone surrogates among it. */
 const nasty = fc.oneof(
   fc.string({ unit: fc.integer({ min: 0, max: 0xffff }).map((unit) => String.fromCharCode(unit)), maxLength: 3000 }),
-  fc.constantFrom('\r\n{"level":"error"}', '\0', '\u202e\u2066\u200f', '\u2028\u2029', '"},{"', '\\', '\ud800', '\x1b[2J', '\x7f\x9b'),
+  fc.constantFrom(
+    '\r\n{"level":"error"}',
+    '\0',
+    '\u202e\u2066\u200f',
+    '\u2028\u2029',
+    '"},{"',
+    '\\',
+    '\ud800',
+    '\x1b[2J',
+    '\x7f\x9b',
+  ),
 );
 
 describe('a log line (OP-16)', () => {
   test('is one line of printable ASCII, parses and keeps within 4 KiB, whatever text comes in', () => {
     fc.assert(
-      fc.property(fc.record(Object.fromEntries(LOG_FIELDS.map((name) => [name, fc.option(nasty, { nil: undefined })]))), (fields) => {
-        const line = formatLine(HEAD, fields as LogFields);
-        expect(line).toMatch(/^[\x20-\x7e]*\n$/);
-        expect(line.length).toBeLessThanOrEqual(MAX_LINE_BYTES);
-        for (const name of Object.keys(JSON.parse(line) as object)) {
-          expect(['time', 'level', 'event', 'msg', 'pid', 'role', 'version', ...LOG_FIELDS]).toContain(name);
-        }
-      }),
+      fc.property(
+        fc.record(Object.fromEntries(LOG_FIELDS.map((name) => [name, fc.option(nasty, { nil: undefined })]))),
+        (fields) => {
+          const line = formatLine(HEAD, fields as LogFields);
+          expect(line).toMatch(/^[\x20-\x7e]*\n$/);
+          expect(line.length).toBeLessThanOrEqual(MAX_LINE_BYTES);
+          for (const name of Object.keys(JSON.parse(line) as object)) {
+            expect(['time', 'level', 'event', 'msg', 'pid', 'role', 'version', ...LOG_FIELDS]).toContain(name);
+          }
+        },
+      ),
     );
   });
 

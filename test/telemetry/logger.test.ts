@@ -28,7 +28,15 @@ describe('a logger', () => {
   test('writes time, level, event, msg, pid, role and version on every line', async () => {
     logger.write('warn', 'drain', 'draining');
     expect(await lines()).toEqual([
-      { time: '2023-11-14T22:13:20.000Z', level: 'warn', event: 'drain', msg: 'draining', pid: process.pid, role: 'single', version: '1.2.3' },
+      {
+        time: '2023-11-14T22:13:20.000Z',
+        level: 'warn',
+        event: 'drain',
+        msg: 'draining',
+        pid: process.pid,
+        role: 'single',
+        version: '1.2.3',
+      },
     ]);
   });
 
@@ -51,7 +59,8 @@ describe('a logger', () => {
   });
 
   test('writes the first of identical warnings at once and the rest of the minute as one line with their count', async () => {
-    for (let index = 0; index < 100; index++) logger.repeated('error', 'fault', 'failed', 'fault down', { reason: 'down' });
+    for (let index = 0; index < 100; index++)
+      logger.repeated('error', 'fault', 'failed', 'fault down', { reason: 'down' });
     logger.repeated('error', 'fault', 'failed', 'fault timeout', { reason: 'timeout' });
     expect(await lines()).toMatchObject([{ reason: 'down' }, { reason: 'timeout' }]);
     clock.advance(60_000);
@@ -85,20 +94,30 @@ describe('a logger whose reader does not read (OP-16)', () => {
     rmSync(folder, { recursive: true });
   });
   const create = () =>
-    createLogger({ clock: createFakeClock(NOW_MS), level: 'info', role: 'single', version: '1', fd: pipe, maxQueuedBytes: 64 * 1024 });
+    createLogger({
+      clock: createFakeClock(NOW_MS),
+      level: 'info',
+      role: 'single',
+      version: '1',
+      fd: pipe,
+      maxQueuedBytes: 64 * 1024,
+    });
 
   test('does not block, drops lines and counts them', async () => {
     const logger = create();
-    for (let index = 0; index < 10_000; index++) logger.write('info', 'decision', 'check refused', { detail: 'x'.repeat(100) });
+    for (let index = 0; index < 10_000; index++)
+      logger.write('info', 'decision', 'check refused', { detail: 'x'.repeat(100) });
     await logger.flush(50);
-    for (let index = 0; index < 10_000; index++) logger.write('info', 'decision', 'check refused', { detail: 'x'.repeat(100) });
+    for (let index = 0; index < 10_000; index++)
+      logger.write('info', 'decision', 'check refused', { detail: 'x'.repeat(100) });
     expect(logger.droppedLines()).toBeGreaterThan(10_000);
     await logger.close(10);
   });
 
   test('keeps an audit line waiting until it is read, and neither loses it nor any line before it that was taken', async () => {
     const logger = create();
-    for (let index = 0; index < 2000; index++) logger.write('info', 'decision', 'check refused', { detail: 'x'.repeat(100) });
+    for (let index = 0; index < 2000; index++)
+      logger.write('info', 'decision', 'check refused', { detail: 'x'.repeat(100) });
     await logger.flush(50);
     let isAudited = false;
     const audited = logger.audit('administrative change', { action: 'users.delete' }).then(() => {

@@ -54,16 +54,25 @@ export const SCHEMES: readonly SchemeMetrics[] = [
   {
     name: 'time-scrambled',
     counters: {
-      time_scrambled_resyncs_total: { help: 'Resyncs.', labels: { profile: ['seed', 'strict'], outcome: ['behind', 'ahead'] } },
+      time_scrambled_resyncs_total: {
+        help: 'Resyncs.',
+        labels: { profile: ['seed', 'strict'], outcome: ['behind', 'ahead'] },
+      },
     },
   },
 ];
 
-export function createRig(options: { level?: LogLevel; decisions?: 'all' | 'denials' | 'none'; subjects?: 'hash' | 'plain' } = {}): Rig {
+export function createRig(
+  options: { level?: LogLevel; decisions?: 'all' | 'denials' | 'none'; subjects?: 'hash' | 'plain' } = {},
+): Rig {
   const file = createLogFile();
   const clock = createFakeClock(NOW_MS);
   const logger = createLogger({ clock, level: options.level ?? 'info', role: 'single', version: '1.2.3', fd: file.fd });
-  const metrics = createMetrics({ schemes: SCHEMES, build: { version: '1.2.3', commit: 'abc', node: 'v26' }, role: 'single' });
+  const metrics = createMetrics({
+    schemes: SCHEMES,
+    build: { version: '1.2.3', commit: 'abc', node: 'v26' },
+    role: 'single',
+  });
   const { decisions = 'all', subjects = 'hash' } = options;
   const events = createEvents({ metrics, logger, clock, logging: { decisions, subjects } });
   const exposition = async () => (await events.exposition()).text;
@@ -80,7 +89,12 @@ export function createRig(options: { level?: LogLevel; decisions?: 'all' | 'deni
       return file.text();
     },
     async series() {
-      return new Map(seriesOf(await exposition()).map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ') + 1))]));
+      return new Map(
+        seriesOf(await exposition()).map((line) => [
+          line.slice(0, line.lastIndexOf(' ')),
+          Number(line.slice(line.lastIndexOf(' ') + 1)),
+        ]),
+      );
     },
     exposition,
     async close() {

@@ -32,7 +32,9 @@ describe('a family of counters', () => {
     const shown = await lines();
     expect(shown.length).toBeLessThanOrEqual(MAX_SERIES.others);
     const sum = (code: string) =>
-      shown.filter((line) => line.includes(`code="${code}"`)).reduce((total, line) => total + Number(line.split(' ').at(-1)), 0);
+      shown
+        .filter((line) => line.includes(`code="${code}"`))
+        .reduce((total, line) => total + Number(line.split(' ').at(-1)), 0);
     expect(sum('ok')).toBe(500);
     expect(sum('stale')).toBe(500);
     expect(shown).toContainEqual(expect.stringContaining('route="other"'));
