@@ -1,17 +1,13 @@
 /**
- * Keys in a real browser: made there, kept in IndexedDB over a reload, never to be read out, and signing requests that the scheme
- * lets pass.
+ * Keys in a real browser: made there, enrolled there, kept in IndexedDB over a reload, never to be read out, and signing requests that
+ * pass a real Envoy.
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import type * as library from '../../src/client/index.ts';
-import { parsePublicJwk } from '../../src/encoding/jwk.ts';
-import { challengeSignature } from '../../src/schemes/challenge-signature/index.ts';
 import { openBrowser } from '../support/browser.ts';
 import { bundleClient } from '../support/client-bundle.ts';
-import { type Gateway, openGateway } from '../support/gateway.ts';
-import { createSchemeWorld } from '../support/scheme-world.ts';
-import { userKey, userRecord } from '../support/test-users.ts';
+import { type Deployment, openDeployment } from '../support/deployment.ts';
 
 let browser: Browser;
 let code: string;
@@ -41,20 +37,16 @@ async function load(page: Page, address: string): Promise<void> {
 }
 
 describe.each(['Ed25519', 'ES256'] as const)('%s', (alg) => {
-  let gateway: Gateway;
+  let deployment: Deployment;
   let page: Page;
-  const world = createSchemeWorld(challengeSignature, { settings: { challenges: 'stateless' } });
 
   beforeAll(async () => {
-    gateway = await openGateway(world);
-    page = await openPage(await browser.newContext(), gateway.url);
-  });
-  afterAll(() => gateway.close());
+    deployment = await openDeployment({ settings: { challenges: 'stateless' } });
+    page = await openPage(await browser.newContext(), deployment.url);
+  }, 60_000);
+  afterAll(() => deployment.stop());
 
-  const publicJwkOf = () =>
-    page
-      .evaluate(async (name) => (await countersign.browserKey('mine', name)).publicJwk, alg)
-      .then((jwk) => parsePublicJwk(jwk));
+  const publicJwkOf = () => page.evaluate(async (name) => (await countersign.browserKey('mine', name)).publicJwk, alg);
 
   const post = () =>
     page.evaluate(async () => {
@@ -69,14 +61,31 @@ describe.each(['Ed25519', 'ES256'] as const)('%s', (alg) => {
     });
 
   test('signs requests, and again after a reload, with the same key', async () => {
+    const invited = { scheme: 'challenge-signature', subject: 'alice', ttl: '10m' };
+    const { token } = await deployment.admin('POST', 'invites', invited);
     const before = await publicJwkOf();
-    if (before === undefined) throw new Error('the browser gave no public key');
-    await world.users.save(userRecord('alice', { keys: [userKey('k1', before, ['challenge-signature'])] }));
+    const subject = await page.evaluate(async (invitation) => {
+      const key = await countersign.browserKey('mine');
+      const enrolment = { baseUrl: location.origin, scheme: 'challenge-signature', invitation, kid: 'k1', key };
+      return (await countersign.enrol(enrolment)).subject;
+    }, String(token));
+    expect(subject).toBe('alice');
     expect(await post()).toEqual([200, 200, 200]);
-    await load(page, `${gateway.url}/page`);
+    await load(page, `${deployment.url}/page`);
     expect(await publicJwkOf()).toEqual(before);
     expect(await post()).toEqual([200, 200, 200]);
-    expect(gateway.judged).toHaveLength(6);
+  });
+
+  test('a signed request is 200 once, then 401', async () => {
+    const answers = await page.evaluate(async () => {
+      const key = await countersign.browserKey('mine');
+      const signer = countersign.challengeSignature({ user: 'alice', kid: 'k1', key });
+      const client = countersign.createClient({ baseUrl: location.origin, signer });
+      const { url, method, headers, body } = await client.signRequest('/once', { method: 'POST', body: 'abc' });
+      const send = async () => (await fetch(url, { method, headers, body: body ?? null })).status;
+      return [await send(), await send()];
+    });
+    expect(answers).toEqual([200, 401]);
   });
 
   test('the private key can not be exported', async () => {
@@ -92,7 +101,7 @@ describe.each(['Ed25519', 'ES256'] as const)('%s', (alg) => {
   });
 
   test('two tabs that make a key at once get the same one; a forgotten one is made anew', async () => {
-    const tabs = [page, await openPage(page.context(), gateway.url)];
+    const tabs = [page, await openPage(page.context(), deployment.url)];
     const [one, two] = await Promise.all(tabs.map(make));
     expect(two).toBe(one);
     await page.evaluate(() => countersign.forgetBrowserKey('racing'));
