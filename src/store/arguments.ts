@@ -22,7 +22,8 @@ export function requireOwner(owner: string): void {
 /** @param ttlMs `Infinity` for a record that stays. */
 export function requireTtl(ttlMs: number): void {
   if (ttlMs === Number.POSITIVE_INFINITY) return;
-  if (!Number.isSafeInteger(ttlMs) || ttlMs < 1) throw new RangeError('a TTL is an integer of at least 1 ms, or Infinity');
+  if (!Number.isSafeInteger(ttlMs) || ttlMs < 1)
+    throw new RangeError('a TTL is an integer of at least 1 ms, or Infinity');
 }
 
 export function requireTime(unixMs: number): void {

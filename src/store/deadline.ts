@@ -7,7 +7,7 @@ import { StoreFault } from '../core/fault.ts';
 export interface Deadline {
   /** Settles as `command` does, or is refused with `timeout`. The command goes on: its fate is unknown. */
   bound<Reply>(command: Promise<Reply>): Promise<Reply>;
-  /** Resolves when no command is unanswered, at the latest when the limit has passed. */
+  /** Ends it: resolves when no command is unanswered, at the latest when the limit has passed. */
   drained(): Promise<void>;
 }
 
@@ -21,17 +21,16 @@ export function createDeadline(limitMs: number, monotonicMs: () => number): Dead
   let queue: Waiting[] = [];
   let head = 0;
   let unanswered = 0;
-  let isArmed = false;
+  let timer: ReturnType<typeof setTimeout> | undefined;
   let onDrained: (() => void) | undefined;
 
   const arm = (delayMs: number) => {
-    isArmed = true;
     // A loop that was blocked runs its timers before it reads its sockets: answers that have arrived meanwhile come first.
-    setTimeout(() => setImmediate(expireLate), delayMs);
+    timer = setTimeout(() => setImmediate(expireLate), delayMs);
   };
 
   const expireLate = () => {
-    isArmed = false;
+    timer = undefined;
     const nowMs = monotonicMs();
     while (head < queue.length) {
       const waiting = queue[head] as Waiting;
@@ -73,21 +72,19 @@ export function createDeadline(limitMs: number, monotonicMs: () => number): Dead
         };
         unanswered += 1;
         queue.push(waiting);
-        if (!isArmed) arm(limitMs);
-        command.then(
-          (reply) => {
-            if (waiting.isSettled) return;
-            settled(waiting);
-            resolve(reply);
-          },
-          (error: unknown) => {
-            if (waiting.isSettled) return;
-            settled(waiting);
-            // oxlint-disable-next-line typescript/prefer-promise-reject-errors -- as it came
-            reject(error);
-          },
-        );
+        if (timer === undefined) arm(limitMs);
+        const end = (settle: () => void) => {
+          if (waiting.isSettled) return;
+          settled(waiting);
+          settle();
+        };
+        const answered = (reply: Reply) => end(() => resolve(reply));
+        const failed = (error: unknown) => end(() => reject(error));
+        command.then(answered, failed);
       }),
-    drained: () => (unanswered === 0 ? Promise.resolve() : new Promise((resolve) => (onDrained = resolve))),
+    async drained() {
+      if (unanswered > 0) await new Promise<void>((resolve) => (onDrained = resolve));
+      clearTimeout(timer);
+    },
   };
 }

@@ -33,7 +33,7 @@ export function createHealth({ clock, observer, breaker, storeClock, marks }: He
 
   const present = (): readonly [StoreState, StoreFaultReason | 'ok'] => {
     if (standing !== 'ok') return [stateOf(standing), standing];
-    if (breaker.isOpen()) return ['down', 'timeout'];
+    if (breaker.isOpen()) return ['down', 'down'];
     if (storeClock.state() !== 'good') return ['clock', 'clock'];
     if (clock.nowMs() < (marks.horizonMs() ?? Number.POSITIVE_INFINITY)) return ['recovering', 'recovering'];
     return ['ok', remark ?? 'ok'];

@@ -31,7 +31,8 @@ export function createMarks(lanes: number, onHorizon: (horizonMs: number, raised
     adopt(lane, mark) {
       const digits = typeof mark === 'string' ? MARK.exec(mark)?.[1] : undefined;
       const laneHorizonMs = Number(digits);
-      if (typeof mark !== 'string' || !Number.isSafeInteger(laneHorizonMs)) throw new StoreFault('protocol', 'a mark that is none');
+      if (typeof mark !== 'string' || !Number.isSafeInteger(laneHorizonMs))
+        throw new StoreFault('protocol', 'a mark that is none');
       const isFirst = unknownLanes > 0;
       if (marks[lane] === UNKNOWN) unknownLanes -= 1;
       marks[lane] = mark;

@@ -18,7 +18,7 @@ export interface CommandParts {
   readonly deadline: Deadline;
   readonly breaker: Breaker;
   /** Every fault of a command, whoever asked. */
-  onFault(fault: StoreFault): void;
+  readonly onFault: (fault: StoreFault) => void;
 }
 
 export function createCommands({ link, deadline, breaker, onFault }: CommandParts): Commands {

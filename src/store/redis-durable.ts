@@ -22,7 +22,7 @@ export interface DurableParts {
   readonly deadline: Deadline;
   readonly replicas: number;
   readonly timeoutMs: number;
-  onFault(fault: StoreFault): void;
+  readonly onFault: (fault: StoreFault) => void;
 }
 
 export function createDurableWrites({ link, deadline, replicas, timeoutMs, onFault }: DurableParts): DurableWrites {
@@ -32,7 +32,8 @@ export function createDurableWrites({ link, deadline, replicas, timeoutMs, onFau
     try {
       const [reply, acknowledgements] = await deadline.bound(pair);
       const isEnough = typeof acknowledgements === 'number' && acknowledgements >= replicas;
-      if (wroteBy(reply) && !isEnough) throw new StoreFault('not_replicated', `fewer than ${replicas} replicas have it`);
+      if (wroteBy(reply) && !isEnough)
+        throw new StoreFault('not_replicated', `fewer than ${replicas} replicas have it`);
       return reply;
     } catch (thrown) {
       const fault = storeFault(thrown);

@@ -31,9 +31,13 @@ export function storeFault(thrown: unknown): StoreFault {
   if (thrown.name === 'ReplyError') {
     const word = firstWord(thrown.message);
     const reason = REASONS[word] ?? 'protocol';
-    return new StoreFault(reason, `the server answered ${word in REASONS ? word : 'an error that is not in the table'}`);
+    return new StoreFault(
+      reason,
+      `the server answered ${word in REASONS ? word : 'an error that is not in the table'}`,
+    );
   }
-  if (thrown.message.startsWith('Too many Cluster redirections')) return new StoreFault('moved', 'too many redirections');
+  if (thrown.message.startsWith('Too many Cluster redirections'))
+    return new StoreFault('moved', 'too many redirections');
   // The parser's own errors; after them the library drops the connection.
   if (thrown.message.endsWith('Please report this.')) return new StoreFault('protocol', 'the answer is not RESP');
   return new StoreFault('down', `the connection is down${codeOf(thrown)}`);

@@ -36,7 +36,7 @@ export interface FenceParts {
   readonly keyPrefix: string;
   readonly lanes: number;
   /** The clock has left its bounds or stepped. */
-  onClock(): void;
+  readonly onClock: () => void;
 }
 
 export function createFence(parts: FenceParts): Fence {
@@ -58,8 +58,10 @@ export function createFence(parts: FenceParts): Fence {
 
   const requireGoodClock = () => {
     if (storeClock.state() === 'good') return;
-    onClock();
-    throw new StoreFault('clock', `the server's clock is off by ${Math.round(storeClock.offsetMs())} ms or has stepped`);
+    throw new StoreFault(
+      'clock',
+      `the server's clock is off by ${Math.round(storeClock.offsetMs())} ms or has stepped`,
+    );
   };
 
   return {
@@ -67,9 +69,12 @@ export function createFence(parts: FenceParts): Fence {
       const sentMs = clock.nowMs();
       const view = [markKey(lane), recordKey, marks.known(lane), skewMs, sentMs];
       const { name, fields } = read(lane, sentMs, await via.evaluate(script, [...view, ...args]));
+      if (storeClock.state() !== 'good') onClock();
       requireGoodClock();
-      if (name === 'mark') throw new StoreFault('horizon_moved', 'the server process is another one, or lost its records');
-      if (name === 'late') throw new StoreFault('clock', 'a claim would have expired at once by the clock of the server');
+      if (name === 'mark')
+        throw new StoreFault('horizon_moved', 'the server process is another one, or lost its records');
+      if (name === 'late')
+        throw new StoreFault('clock', 'a claim would have expired at once by the clock of the server');
       return fields;
     },
     async pulse(lane) {

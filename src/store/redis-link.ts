@@ -16,6 +16,8 @@ export interface RedisNode {
 }
 
 export interface RedisLink extends RedisNode {
+  /** Dials, and tells of it from now on. */
+  open(): void;
   /** Two commands behind each other to the server that holds `key`, in one write. */
   sendPair(key: string, first: [string, Arguments], second: [string, Arguments]): Promise<readonly [unknown, unknown]>;
   /** Those there is a connection to. */
@@ -58,10 +60,9 @@ export function createRedisLink({ settings, socketTimeoutMs, readSecret, events 
     events.count(0);
     dialer.ended();
   });
-  dialer.dial();
-
   const send = (name: string, args: Arguments) => sendTo(client, name, args);
   return {
+    open: dialer.dial,
     send,
     sendPair: (_key, [firstName, firstArgs], [secondName, secondArgs]) =>
       Promise.all([send(firstName, firstArgs), send(secondName, secondArgs)]),
@@ -82,20 +83,23 @@ export function sendTo(client: Pick<Redis, 'sendCommand'>, name: string, args: A
 }
 
 /** Disconnects; resolves when the sockets are gone, at the latest after the disconnect timeout of the library. */
-export function ended(client: { disconnect(): void; once(event: 'end', done: () => void): unknown }, isOver: boolean): Promise<void> {
+export function ended(
+  client: { disconnect(): void; once(event: 'end', done: () => void): unknown },
+  isOver: boolean,
+): Promise<void> {
   const gone = isOver ? Promise.resolve() : new Promise<void>((done) => void client.once('end', done));
   client.disconnect();
   return gone;
 }
 
 export interface Dialer {
-  dial(): void;
+  readonly dial: () => void;
   /** Remembers why. */
-  failed(error: unknown): void;
+  readonly failed: (error: unknown) => void;
   /** The connection is gone, or was never made: tells, waits, dials. */
-  ended(): void;
-  settled(): void;
-  stop(): void;
+  readonly ended: () => void;
+  readonly settled: () => void;
+  readonly stop: () => void;
 }
 
 /** @param connect reads the secrets and starts; its throw is a secret that could not be read. */
@@ -113,11 +117,11 @@ export function createDialer(events: Pick<LinkEvents, 'down'>, connect: () => vo
     } catch {
       // What was thrown may name the file's content.
       why = new StoreFault('auth', 'a secret file of store.redis could not be read');
-      ended();
+      redial();
     }
   };
 
-  const ended = () => {
+  const redial = () => {
     events.down(why === undefined ? new StoreFault('down', 'the server closed the connection') : storeFault(why));
     if (isStopped || timer !== undefined) return;
     timer = setTimeout(dial, backoffMs(attempt));
@@ -126,7 +130,7 @@ export function createDialer(events: Pick<LinkEvents, 'down'>, connect: () => vo
 
   return {
     dial,
-    ended,
+    ended: redial,
     failed: (error) => void (why = error),
     settled: () => void (attempt = 0),
     stop() {

@@ -73,7 +73,10 @@ export function addresses(settings: RedisSettings): readonly RedisAddress[] {
 /** @throws what `readSecret` throws. */
 export function freshOptions(settings: RedisSettings, readSecret: ReadSecret): FreshOptions {
   const read = (file: string | undefined) => (file === undefined ? null : readSecret(file));
-  const fresh: FreshOptions = { username: read(settings.usernameFile), password: read(settings.passwordFile) };
+  const fresh: FreshOptions = {
+    username: read(settings.usernameFile),
+    password: settings.password?.reveal() ?? read(settings.passwordFile),
+  };
   if (settings.mode === 'sentinel') {
     fresh.sentinelUsername = read(settings.sentinelUsernameFile);
     fresh.sentinelPassword = read(settings.sentinelPasswordFile);

@@ -2,6 +2,8 @@
  * The `store.redis` section as the store takes it, durations in milliseconds. Its schema is the configuration's; what the topology
  * decides when the section is silent is decided here.
  */
+import type { Secret } from '../core/secret.ts';
+
 export interface RedisSettings {
   readonly mode: 'single' | 'sentinel' | 'cluster';
   /** `redis://`, `rediss://`, `unix://`: the server, the Sentinels, or seeds of the Cluster. */
@@ -10,6 +12,8 @@ export interface RedisSettings {
   readonly database: number;
   readonly usernameFile?: string | undefined;
   readonly passwordFile?: string | undefined;
+  /** In clear in the configuration file: for laptops. */
+  readonly password?: Secret<string> | undefined;
   readonly sentinelUsernameFile?: string | undefined;
   readonly sentinelPasswordFile?: string | undefined;
   readonly tls?: RedisTlsSettings | undefined;

@@ -2,12 +2,12 @@
  * Watches the server: a self-test after every connect, then a pulse, so that an idle replica too sees a new process, a stepped clock
  * and a changed policy. Nothing is served before the self-test has passed.
  */
-import type { StoreFault, StoreFaultReason } from '../core/fault.ts';
+import { StoreFault, type StoreFaultReason } from '../core/fault.ts';
 import type { StoreObserver } from '../core/store.ts';
 import type { Breaker } from './breaker.ts';
 import type { Health } from './health.ts';
 import type { Marks } from './marks.ts';
-import { createPulse, type Pulse } from './pulse.ts';
+import { createPulse } from './pulse.ts';
 import type { Commands } from './redis-commands.ts';
 import { storeFault } from './redis-errors.ts';
 import type { Fence } from './redis-fence.ts';
@@ -39,14 +39,19 @@ export interface WatchParts {
   readonly lanes: number;
   readonly durableReplicas: number;
   readonly intervals: WatchIntervals;
-  monotonicMs(): number;
-  /** A claim, its repetition and a rival's, on a key of the store's own. @throws {StoreFault} */
-  claimCycle(): Promise<void>;
+  readonly monotonicMs: () => number;
+  /** Every verb once, on a record of the store's own. @throws {StoreFault} */
+  readonly verbCycle: () => Promise<void>;
 }
 
-export interface Watch extends Pulse {
+export interface Watch {
   up(): void;
   down(fault: StoreFault): void;
+  /** A command was refused in a way that says something about the whole server. */
+  doubt(fault: StoreFault): void;
+  /** Something is to be looked at now: the clock, or marks after one lane's has changed. */
+  lookNow(): void;
+  stop(): void;
 }
 
 /** Conditions that the operator or time cures and that do not make a server untrustworthy once it has proven itself. */
@@ -55,6 +60,9 @@ const BEARABLE: readonly StoreFaultReason[] = ['full', 'fenced'];
 export function createWatch(parts: WatchParts): Watch {
   const { link, commands, fence, storeClock, breaker, health, intervals } = parts;
   let isUp = false;
+  let isRedialing = false;
+  /** Counts connections: a self-test that began on another one proves nothing. */
+  let era = 0;
   let allLanesAtMs = 0;
   let inspectAtMs = 0;
 
@@ -77,13 +85,15 @@ export function createWatch(parts: WatchParts): Watch {
 
   /** The self-test. @throws {StoreFault} */
   const prove = async () => {
+    const beganIn = era;
     const remark = await inspect();
     await look();
     try {
-      await parts.claimCycle();
+      await parts.verbCycle();
     } catch (thrown) {
       if (!health.provenOnce() || !BEARABLE.includes(storeFault(thrown).reason)) throw thrown;
     }
+    if (!isUp || era !== beganIn) throw new StoreFault('down', 'the connection was lost during the self-test');
     link.settled();
     breaker.close();
     health.stand('ok', remark);
@@ -114,21 +124,34 @@ export function createWatch(parts: WatchParts): Watch {
 
   const distrust = (reason: StoreFaultReason) => {
     if (!isUp) return; // The link has said why.
-    health.stand(reason === 'readonly' && !health.provenOnce() ? 'unsafe' : reason);
-    if (reason === 'readonly' || reason === 'auth') link.reconnect();
+    const isReplica = reason === 'readonly';
+    health.stand(isReplica && !health.provenOnce() ? 'unsafe' : reason);
+    if (!isReplica && reason !== 'auth') return;
+    isRedialing = true;
+    link.reconnect();
   };
 
   const pulse = createPulse(beat);
   return {
     up() {
       isUp = true;
+      era += 1;
       pulse.soon();
     },
     down(fault) {
       isUp = false;
-      health.stand(health.standing() === 'unsafe' && !health.provenOnce() ? 'unsafe' : fault.reason);
+      // A connection that the watch itself gave up: what it found stands until the next is judged.
+      if (!isRedialing) health.stand(fault.reason);
+      isRedialing = false;
     },
-    soon: pulse.soon,
+    doubt({ reason }) {
+      if (reason === 'auth' && health.standing() === 'ok') distrust(reason);
+      health.tell();
+    },
+    lookNow() {
+      allLanesAtMs = 0;
+      pulse.soon();
+    },
     stop: pulse.stop,
   };
 }

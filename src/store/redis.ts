@@ -3,6 +3,7 @@
  * breaker (`redis-commands.ts`), fence and horizon (`redis-fence.ts`), waiting for replicas (`redis-durable.ts`), and the watch that
  * decides whether the server may be asked at all (`redis-watch.ts`).
  */
+import { randomUUID } from 'node:crypto';
 import type { Clock } from '../core/clock.ts';
 import { StoreFault } from '../core/fault.ts';
 import type { ClaimResult, Key, Store, StoreObserver } from '../core/store.ts';
@@ -12,12 +13,12 @@ import { createDeadline } from './deadline.ts';
 import { createHealth } from './health.ts';
 import { createMarks } from './marks.ts';
 import { observed } from './observed.ts';
-import { createCommands } from './redis-commands.ts';
+import { createCommands, type Commands } from './redis-commands.ts';
 import { createDurableWrites } from './redis-durable.ts';
 import { createFence, type Fence } from './redis-fence.ts';
-import { createRedisLink } from './redis-link.ts';
+import { createRedisLink, type Arguments } from './redis-link.ts';
 import type { ReadSecret } from './redis-options.ts';
-import { CLAIM, SWAP, TAKE } from './redis-scripts.ts';
+import { CLAIM, SWAP, TAKE, type Script } from './redis-scripts.ts';
 import { durableReplicasOf, lanesOf, type RedisSettings } from './redis-settings.ts';
 import { createWatch, WATCH_INTERVALS, type Watch, type WatchIntervals } from './redis-watch.ts';
 import { createRejudge } from './rejudge.ts';
@@ -38,21 +39,25 @@ export interface RedisStoreOptions {
 /** Dials at once and for as long as it lives; until the self-test has passed every verb throws. */
 export function createRedisStore(options: RedisStoreOptions): Store {
   const { settings, skewMs, clock, observer } = options;
-  if (settings.mode === 'cluster') throw new Error('store.redis.mode: expected "single" or "sentinel": this version has no Cluster client yet');
+  if (settings.mode === 'cluster')
+    throw new Error('store.redis.mode: expected "single" or "sentinel": this version has no Cluster client yet');
   const monotonicMs = () => clock.monotonicMs();
   const lanes = lanesOf(settings);
   const durableReplicas = durableReplicasOf(settings);
   const rejudge = createRejudge(monotonicMs);
+  let watch: Watch | undefined;
   const marks = createMarks(lanes, (horizonMs, raised) => {
-    if (raised) rejudge.horizonRose();
     observer.horizon(horizonMs, raised);
+    if (!raised) return;
+    rejudge.horizonRose();
+    // The other lanes of a new process have new marks too: raised together, the horizon moves once.
+    if (lanes > 1) watch?.lookNow();
   });
   const storeClock = createStoreClock(lanes, options.maxStoreOffsetMs, skewMs);
   const breaker = createBreaker(monotonicMs, (isOpen) => observer.breaker(isOpen));
   const health = createHealth({ clock, observer, breaker, storeClock, marks });
   const deadline = createDeadline(settings.commandTimeout, monotonicMs);
 
-  let watch: Watch | undefined;
   const { readSecret } = options;
   const link = createRedisLink({
     settings,
@@ -64,7 +69,7 @@ export function createRedisStore(options: RedisStoreOptions): Store {
       count: (connections) => observer.connections('request', connections),
     },
   });
-  const commands = createCommands({ link, deadline, breaker, onFault: () => health.tell() });
+  const commands = createCommands({ link, deadline, breaker, onFault: (fault) => watch?.doubt(fault) });
   const fence = createFence({
     commands,
     marks,
@@ -73,7 +78,7 @@ export function createRedisStore(options: RedisStoreOptions): Store {
     skewMs,
     keyPrefix: settings.keyPrefix,
     lanes,
-    onClock: () => health.tell(),
+    onClock: () => watch?.lookNow(),
   });
 
   // WAIT blocks the connection it runs on; without replicas there is nothing to wait for.
@@ -86,12 +91,13 @@ export function createRedisStore(options: RedisStoreOptions): Store {
           readSecret,
           events: { up() {}, down() {}, count: (connections) => observer.connections('durable', connections) },
         });
+  const durableDeadline = createDeadline(settings.commandTimeout + settings.durable.timeout, monotonicMs);
   const durable =
     durableLink === undefined
       ? undefined
       : createDurableWrites({
           link: durableLink,
-          deadline: createDeadline(settings.commandTimeout + settings.durable.timeout, monotonicMs),
+          deadline: durableDeadline,
           replicas: durableReplicas,
           timeoutMs: settings.durable.timeout,
           onFault: () => health.tell(),
@@ -110,7 +116,8 @@ export function createRedisStore(options: RedisStoreOptions): Store {
     durableReplicas,
     intervals: options.intervals ?? WATCH_INTERVALS,
     monotonicMs,
-    claimCycle: () => claimCycle(fence, `${settings.keyPrefix}{0}:c:probe`, clock.nowMs() + 2 * skewMs),
+    verbCycle: () =>
+      verbCycle(commands, fence, `${settings.keyPrefix}{0}:probe:${randomUUID()}`, clock.nowMs() + 2 * skewMs),
   });
 
   let isClosed = false;
@@ -122,6 +129,8 @@ export function createRedisStore(options: RedisStoreOptions): Store {
   };
   const beginFenced = (call: string) => {
     begin();
+    if (storeClock.state() !== 'good')
+      throw new StoreFault('clock', 'the clock of the server is not yet trusted again');
     if (rejudge.mustJudgeAgain(call)) throw new StoreFault('horizon_moved', 'the horizon rose during the judgement');
   };
   const laneOf = (key: Key) => key.firstByte % lanes;
@@ -147,7 +156,8 @@ export function createRedisStore(options: RedisStoreOptions): Store {
         requireTime(expiresAtMs);
         beginFenced(`${key.text} ${owner}`);
         const [name] = await fence.run(CLAIM, laneOf(key), nameOf(key), [owner, expiresAtMs]);
-        if (name !== 'claimed' && name !== 'mine' && name !== 'taken') throw new StoreFault('protocol', 'a claim was answered by something else');
+        if (name !== 'claimed' && name !== 'mine' && name !== 'taken')
+          throw new StoreFault('protocol', 'a claim was answered by something else');
         return name satisfies ClaimResult;
       },
       async take(key) {
@@ -164,13 +174,15 @@ export function createRedisStore(options: RedisStoreOptions): Store {
         const ttl = ttlMs === Number.POSITIVE_INFINITY ? '0' : String(ttlMs);
         const args = [expected === null ? '0' : '1', expected ?? '', next, ttl];
         const [name] = await fence.run(SWAP, laneOf(key), nameOf(key), args, writer(key.durable));
-        if (name !== 'swapped' && name !== 'differs') throw new StoreFault('protocol', 'a swap was answered by something else');
+        if (name !== 'swapped' && name !== 'differs')
+          throw new StoreFault('protocol', 'a swap was answered by something else');
         return name === 'swapped';
       },
       async delete(key) {
         begin();
         const reply = await (writer(key.durable || key.class === 's') ?? commands).call('del', [nameOf(key)]);
-        if (reply !== 0 && reply !== 1) throw new StoreFault('protocol', 'DEL was answered by something else than 0 or 1');
+        if (reply !== 0 && reply !== 1)
+          throw new StoreFault('protocol', 'DEL was answered by something else than 0 or 1');
       },
     },
     observer,
@@ -178,6 +190,8 @@ export function createRedisStore(options: RedisStoreOptions): Store {
   );
 
   health.tell();
+  link.open();
+  durableLink?.open();
   return {
     ...verbs,
     // As long as no server was asked: nothing made before now passes.
@@ -188,19 +202,27 @@ export function createRedisStore(options: RedisStoreOptions): Store {
       if (isClosed) return;
       isClosed = true;
       watch.stop();
-      await deadline.drained();
+      await Promise.all([deadline.drained(), durableDeadline.drained()]);
       await Promise.all([link.close(), durableLink?.close()]);
     },
   };
 }
 
-/** Part of the self-test: one value is given once. @throws {StoreFault} */
-async function claimCycle(fence: Fence, key: string, expiresAtMs: number): Promise<void> {
-  const value = `${key}:${crypto.randomUUID()}`;
-  for (const [owner, expected] of [['a', 'claimed'], ['a', 'mine'], ['b', 'taken']] as const) {
-    const [name] = await fence.run(CLAIM, 0, value, [owner, expiresAtMs]);
-    if (name !== expected) throw new StoreFault('unsafe', `the self-test expected ${expected}`);
-  }
+/** Part of the self-test: one value is given once, and every command of the verbs is allowed. @throws {StoreFault} */
+async function verbCycle(commands: Commands, fence: Fence, key: string, expiresAtMs: number): Promise<void> {
+  const name = async (script: Script, args: Arguments) => (await fence.run(script, 0, key, args))[0];
+  expect('claim', (await name(CLAIM, ['a', expiresAtMs])) === 'claimed');
+  expect('the same claim', (await name(CLAIM, ['a', expiresAtMs])) === 'mine');
+  expect('a rival claim', (await name(CLAIM, ['b', expiresAtMs])) === 'taken');
+  expect('get', (await commands.call('get', [key])) === 'a');
+  expect('swap', (await name(SWAP, ['1', 'a', 'b', '10000'])) === 'swapped');
+  expect('take', (await fence.run(TAKE, 0, key, []))[2] === 'b');
+  expect('put', (await commands.call('set', [key, 'c', 'PX', 10_000])) === 'OK');
+  expect('delete', (await commands.call('del', [key])) === 1);
+}
+
+function expect(step: string, isAsExpected: boolean): void {
+  if (!isAsExpected) throw new StoreFault('unsafe', `the self-test failed at ${step}`);
 }
 
 function textOrNull(reply: unknown): string | null {

@@ -34,8 +34,10 @@ export function requireSafeServer({ server, runId, role, evictionPolicy, isLoadi
   if (isLoading) throw new StoreFault('loading', 'the server is loading its records');
   const minimum = server.name === 'valkey' ? [7, 2] : [7, 0];
   if (!isAtLeast(server.version, minimum)) throw new StoreFault('unsafe', `expected Redis 7.0 or Valkey 7.2 at least`);
-  if (!/^[0-9a-f]{40}$/.test(runId)) throw new StoreFault('unsafe', 'the server names no run_id: is it behind a proxy?');
-  if (evictionPolicy !== 'noeviction') throw new StoreFault('unsafe', 'maxmemory-policy is not noeviction: claims would be dropped');
+  if (!/^[0-9a-f]{40}$/.test(runId))
+    throw new StoreFault('unsafe', 'the server names no run_id: is it behind a proxy?');
+  if (evictionPolicy !== 'noeviction')
+    throw new StoreFault('unsafe', 'maxmemory-policy is not noeviction: claims would be dropped');
   if (role !== 'master') throw new StoreFault('readonly', 'the server is not a primary');
 }
 
