@@ -27,10 +27,12 @@ async function main([name = '', ...args]: readonly string[]): Promise<number> {
   try {
     const { values, positionals } = parseCommand(command, args);
     if (values['help'] === true) {
-      print(`countersign ${name}: ${command.summary}\n\nusage: countersign ${name} ${command.usage}\n\nalways: --help, --json, --debug (stack of a failure)`);
+      print(
+        `countersign ${name}: ${command.summary}\n\nusage: countersign ${name} ${command.usage}\n\nalways: --help, --json, --debug (stack of a failure)`,
+      );
       return EXIT.ok;
     }
-    return await command.run(values, positionals);
+    return await command.run(values, positionals, process.env);
   } catch (thrown) {
     return tell(name, thrown, args.includes('--debug'));
   }
@@ -46,7 +48,11 @@ function tell(name: string, thrown: unknown, withStack: boolean): number {
 }
 
 async function showCommands(exit: number): Promise<number> {
-  const lines = await Promise.all(Object.entries(COMMANDS).map(async ([name, load]) => `  ${name.padEnd(10)} ${(await load()).summary}`));
-  (exit === EXIT.ok ? process.stdout : process.stderr).write(`usage: countersign <command> [options]\n\n${lines.join('\n')}\n`);
+  const lines = await Promise.all(
+    Object.entries(COMMANDS).map(async ([name, load]) => `  ${name.padEnd(10)} ${(await load()).summary}`),
+  );
+  (exit === EXIT.ok ? process.stdout : process.stderr).write(
+    `usage: countersign <command> [options]\n\n${lines.join('\n')}\n`,
+  );
   return exit;
 }

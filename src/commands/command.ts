@@ -1,4 +1,5 @@
 /** What a command is, its exit codes, and how it talks: results on stdout, everything else on stderr. */
+import process from 'node:process';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 
 /** A closed set; scripts compare it. */
@@ -23,7 +24,9 @@ export interface Command {
   readonly usage: string;
   /** Without `help`, `json` and `debug`, which every command has. */
   readonly options: Options;
-  run(values: Values, positionals: readonly string[]): Promise<number>;
+  /** Most words besides the options: a forgotten `--config` must not check another file. */
+  readonly words: number;
+  run(values: Values, positionals: readonly string[], env: NodeJS.ProcessEnv): Promise<number>;
 }
 
 /** Ends a command with one line and a code. */
@@ -40,11 +43,27 @@ export class CommandError extends Error {
 const COMMON: Options = { help: { type: 'boolean' }, json: { type: 'boolean' }, debug: { type: 'boolean' } };
 
 /** @throws {CommandError} usage, for an unknown option and the like. */
-export function parseCommand(command: Command, args: readonly string[]): { values: Values; positionals: readonly string[] } {
+export function parseCommand(
+  command: Command,
+  args: readonly string[],
+): { values: Values; positionals: readonly string[] } {
+  let parsed: { values: Values; positionals: readonly string[] };
   try {
-    return parseArgs({ args: [...args], options: { ...COMMON, ...command.options }, allowPositionals: true, strict: true });
+    const options = { ...COMMON, ...command.options };
+    parsed = parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
   } catch (cause) {
     throw new CommandError(EXIT.usage, Error.isError(cause) ? cause.message : 'unknown option', { cause });
+  }
+  const surplus = parsed.positionals[command.words];
+  if (surplus !== undefined) throw new CommandError(EXIT.usage, `unexpected "${surplus}"`);
+  return parsed;
+}
+
+/** Options that another action of the command takes are as unknown as any other. @throws {CommandError} usage */
+export function requireOnly(values: Values, action: string, allowed: readonly string[]): void {
+  const known = [...Object.keys(COMMON), ...allowed];
+  for (const name of Object.keys(values)) {
+    if (!known.includes(name)) throw new CommandError(EXIT.usage, `${action} takes no --${name}`);
   }
 }
 
@@ -55,9 +74,18 @@ export function required(values: Values, name: string): string {
   return value;
 }
 
+/** Empty is not absent: a script's unset variable must not fall back to a default. @throws {CommandError} usage */
 export function optional(values: Values, name: string): string | undefined {
   const value = values[name];
-  return typeof value === 'string' && value !== '' ? value : undefined;
+  if (value === '') throw new CommandError(EXIT.usage, `--${name}: expected a value, got an empty one`);
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** @throws {CommandError} usage */
+export function httpUrl(text: string, option: string): URL {
+  const url = URL.parse(text);
+  if (url?.protocol === 'http:' || url?.protocol === 'https:') return url;
+  throw new CommandError(EXIT.usage, `${option}: expected a URL such as http://127.0.0.1:9090, got "${text}"`);
 }
 
 export function several(values: Values, name: string): readonly string[] {

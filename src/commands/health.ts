@@ -2,7 +2,7 @@
 import { connect } from 'node:http2';
 import { Buffer } from 'node:buffer';
 import { connect as connectSocket } from 'node:net';
-import { DEFAULT_ADMIN, request } from './admin-api.ts';
+import { adminUrl, request } from './admin-api.ts';
 import { CommandError, EXIT, optional, print, printJson, type Command } from './command.ts';
 
 const WAIT_MS = 2000;
@@ -12,16 +12,17 @@ export const health: Command = {
   summary: 'exit 0 when the service is ready',
   usage: '[--admin URL] [--grpc host:port|unix:/path]',
   options: { admin: { type: 'string' }, grpc: { type: 'string' } },
+  words: 0,
   async run(values) {
     const grpc = optional(values, 'grpc');
-    const isReady = grpc === undefined ? await askAdmin(optional(values, 'admin') ?? DEFAULT_ADMIN) : await askCheck(grpc);
+    const isReady = grpc === undefined ? await askAdmin(adminUrl(values)) : await askCheck(grpc);
     if (values['json'] === true) printJson({ ready: isReady });
     else print(isReady ? 'ready' : 'not ready');
     return isReady ? EXIT.ok : EXIT.checkFailed;
   },
 };
 
-async function askAdmin(admin: string): Promise<boolean> {
+async function askAdmin(admin: URL): Promise<boolean> {
   return (await request(new URL('/readyz', admin))).ok;
 }
 
@@ -34,7 +35,12 @@ function askCheck(address: string): Promise<boolean> {
       fail(undefined);
     });
     session.on('error', fail);
-    const call = session.request({ ':method': 'POST', ':path': '/grpc.health.v1.Health/Check', 'content-type': 'application/grpc', te: 'trailers' });
+    const call = session.request({
+      ':method': 'POST',
+      ':path': '/grpc.health.v1.Health/Check',
+      'content-type': 'application/grpc',
+      te: 'trailers',
+    });
     const chunks: Uint8Array[] = [];
     call.on('error', fail);
     call.on('data', (chunk: Uint8Array) => chunks.push(chunk));
@@ -50,6 +56,7 @@ function askCheck(address: string): Promise<boolean> {
 function target(address: string): { path: string } | { host: string; port: number } {
   if (address.startsWith('unix:')) return { path: address.slice('unix:'.length) };
   const [, host, port] = /^(.+):([0-9]+)$/.exec(address) ?? [];
-  if (host === undefined) throw new CommandError(EXIT.usage, `--grpc: expected host:port or unix:/path, got "${address}"`);
+  if (host === undefined)
+    throw new CommandError(EXIT.usage, `--grpc: expected host:port or unix:/path, got "${address}"`);
   return { host: host.replace(/^\[(.*)\]$/, '$1'), port: Number(port) };
 }

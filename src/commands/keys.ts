@@ -10,7 +10,17 @@ import { encodeBase64url } from '../encoding/base64url.ts';
 import { addKey, retireKey, rotateKey } from '../keys/ring-changes.ts';
 import { readRingFile, writeRingFile } from '../keys/ring-file.ts';
 import { RingError, type StoredKey } from '../keys/ring.ts';
-import { CommandError, EXIT, optional, print, printJson, required, type Command, type Values } from './command.ts';
+import {
+  CommandError,
+  EXIT,
+  optional,
+  print,
+  printJson,
+  required,
+  requireOnly,
+  type Command,
+  type Values,
+} from './command.ts';
 
 export const keys: Command = {
   summary: "make a client's key; make, list, rotate and retire keys of the ring",
@@ -28,87 +38,112 @@ export const keys: Command = {
     'activate-at': { type: 'string' },
     're-registers-everyone': { type: 'boolean' },
   },
-  async run(values, [action]) {
-    try {
-      switch (action) {
-        case 'client':
-          return await clientKey(values);
-        case 'generate':
-          return await generate(values);
-        case 'list':
-          return await list(values);
-        case 'rotate':
-          return await rotate(values);
-        case 'retire':
-          return await retire(values);
-        default:
-          throw new CommandError(EXIT.usage, 'expected client, generate, list, rotate or retire');
-      }
-    } catch (thrown) {
-      if (thrown instanceof RingError || thrown instanceof CountersignError) throw new CommandError(EXIT.unreadable, thrown.message);
-      throw thrown;
-    }
+  words: 1,
+  async run(values, [action = '']) {
+    const chosen = Object.hasOwn(ACTIONS, action) ? ACTIONS[action] : undefined;
+    if (chosen === undefined) throw new CommandError(EXIT.usage, `expected ${Object.keys(ACTIONS).join(', ')}`);
+    requireOnly(values, action, chosen.options);
+    await chosen.run(values);
+    return EXIT.ok;
   },
 };
 
-async function clientKey(values: Values): Promise<number> {
-  const { publicJwk } = await createKeyFile(required(values, 'out'), algOf(required(values, 'alg')));
-  if (values['json'] === true) {
-    printJson(publicJwk);
-    return EXIT.ok;
-  }
+const ACTIONS: Readonly<Record<string, { options: readonly string[]; run(values: Values): Promise<void> }>> = {
+  client: { options: ['alg', 'out'], run: clientKey },
+  generate: { options: ['use', 'alg', 'activate-at', 'ring'], run: generate },
+  list: { options: ['ring'], run: list },
+  rotate: { options: ['use', 'alg', 're-registers-everyone', 'ring'], run: rotate },
+  retire: { options: ['kid', 'ring'], run: retire },
+};
+
+async function clientKey(values: Values): Promise<void> {
+  const alg = algOf(required(values, 'alg'));
+  const { publicJwk } = await createKeyFile(required(values, 'out'), alg).catch((thrown: unknown): never => {
+    throw thrown instanceof CountersignError
+      ? new CommandError(EXIT.unreadable, thrown.message, { cause: thrown })
+      : thrown;
+  });
+  const printed = encodeBase64url(await thumbprint(publicJwk));
+  if (values['json'] === true) return printJson({ publicJwk, thumbprint: printed });
   print(JSON.stringify(publicJwk));
-  print(`thumbprint ${encodeBase64url(await thumbprint(publicJwk))}`);
-  return EXIT.ok;
+  print(`thumbprint ${printed}`);
 }
 
-async function generate(values: Values): Promise<number> {
+async function generate(values: Values): Promise<void> {
   const file = required(values, 'ring');
-  const before = existsSync(file) ? await readRingFile(file) : [];
+  const before = existsSync(file) ? await readRing(file) : [];
   const at = optional(values, 'activate-at');
-  const activateAtMs = at === undefined ? undefined : timeOf(at);
-  const { ring, added } = addKey(before, {
+  const order = {
     use: useOf(required(values, 'use')),
     ...algOption(values),
-    ...(activateAtMs !== undefined && { activateAtMs }),
+    ...(at !== undefined && { activateAtMs: timeOf(at) }),
     nowMs: Date.now(),
     random: randomBytes,
-  });
-  await writeRingFile(file, ring);
+  };
+  const { ring, added } = asked(() => addKey(before, order));
+  await writeRing(file, ring);
   show(values, [added]);
-  return EXIT.ok;
 }
 
-async function list(values: Values): Promise<number> {
-  show(values, await readRingFile(required(values, 'ring')));
-  return EXIT.ok;
+async function list(values: Values): Promise<void> {
+  show(values, await readRing(required(values, 'ring')));
 }
 
-async function rotate(values: Values): Promise<number> {
+async function rotate(values: Values): Promise<void> {
   const file = required(values, 'ring');
-  const { ring } = rotateKey(await readRingFile(file), {
+  const before = await readRing(file);
+  const order = {
     use: useOf(required(values, 'use')),
     ...algOption(values),
     nowMs: Date.now(),
     random: randomBytes,
     reRegistersEveryone: values['re-registers-everyone'] === true,
-  });
-  await writeRingFile(file, ring);
+  };
+  const { ring } = asked(() => rotateKey(before, order));
+  await writeRing(file, ring);
   show(values, ring);
-  return EXIT.ok;
 }
 
-async function retire(values: Values): Promise<number> {
+async function retire(values: Values): Promise<void> {
   const file = required(values, 'ring');
-  const ring = retireKey(await readRingFile(file), { kid: required(values, 'kid'), nowMs: Date.now() });
-  await writeRingFile(file, ring);
+  const before = await readRing(file);
+  const ring = asked(() => retireKey(before, { kid: required(values, 'kid'), nowMs: Date.now() }));
+  await writeRing(file, ring);
   show(values, ring);
-  return EXIT.ok;
+}
+
+function readRing(file: string): Promise<readonly StoredKey[]> {
+  return readRingFile(file).catch(unreadable);
+}
+
+function writeRing(file: string, ring: readonly StoredKey[]): Promise<void> {
+  return writeRingFile(file, ring).catch(unreadable);
+}
+
+function unreadable(thrown: unknown): never {
+  throw thrown instanceof RingError ? new CommandError(EXIT.unreadable, thrown.message, { cause: thrown }) : thrown;
+}
+
+/** What the ring does not allow is the caller's mistake; the file stays as it is. */
+function asked<T>(change: () => T): T {
+  try {
+    return change();
+  } catch (thrown) {
+    throw thrown instanceof RingError ? new CommandError(EXIT.usage, thrown.message, { cause: thrown }) : thrown;
+  }
 }
 
 /** Never the material. */
 function show(values: Values, ring: readonly StoredKey[]): void {
-  const shown = ring.map(({ kid, use, alg, state, createdAtMs, activateAtMs, retireAtMs }) => ({ kid, use, alg, state, createdAtMs, activateAtMs, retireAtMs }));
+  const shown = ring.map(({ kid, use, alg, state, createdAtMs, activateAtMs, retireAtMs }) => ({
+    kid,
+    use,
+    alg,
+    state,
+    createdAtMs,
+    activateAtMs,
+    retireAtMs,
+  }));
   if (values['json'] === true) printJson({ keys: shown });
   else for (const { kid, use, alg, state } of shown) print([use, state, kid, alg ?? '-'].join('\t'));
 }
@@ -131,6 +166,7 @@ function useOf(text: string): KeyUse {
 
 function timeOf(text: string): number {
   const ms = Date.parse(text);
-  if (!Number.isSafeInteger(ms)) throw new CommandError(EXIT.usage, `--activate-at: expected a time such as 2027-01-31T12:00:00Z, got "${text}"`);
+  if (!Number.isSafeInteger(ms))
+    throw new CommandError(EXIT.usage, `--activate-at: expected a time such as 2027-01-31T12:00:00Z, got "${text}"`);
   return ms;
 }

@@ -6,8 +6,9 @@ export const serve: Command = {
   summary: 'run the service',
   usage: '[--config FILE] [--set path=value]...',
   options: { config: { type: 'string' }, set: { type: 'string', multiple: true } },
-  run(values) {
+  words: 0,
+  run(values, _words, env) {
     const file = optional(values, 'config');
-    return runSupervisor({ ...(file !== undefined && { file }), env: process.env, set: several(values, 'set') });
+    return runSupervisor({ ...(file !== undefined && { file }), env, set: several(values, 'set') });
   },
 };

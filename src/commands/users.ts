@@ -1,7 +1,16 @@
 /** `countersign users`: the admin API from the terminal. There is no list: the store can't enumerate. */
 import { readFileSync } from 'node:fs';
 import { ADMIN_OPTIONS, callAdmin } from './admin-api.ts';
-import { CommandError, EXIT, optional, printJson, required, type Command, type Values } from './command.ts';
+import {
+  CommandError,
+  EXIT,
+  optional,
+  printJson,
+  required,
+  requireOnly,
+  type Command,
+  type Values,
+} from './command.ts';
 
 export const users: Command = {
   summary: 'users, their keys and invitations, through the admin API',
@@ -21,42 +30,64 @@ export const users: Command = {
     ttl: { type: 'string' },
     replace: { type: 'boolean' },
   },
-  async run(values, [action]) {
-    const [method, path, body] = callOf(action, values);
+  words: 1,
+  async run(values, [action = '']) {
+    const chosen = Object.hasOwn(ACTIONS, action) ? ACTIONS[action] : undefined;
+    if (chosen === undefined) throw new CommandError(EXIT.usage, `expected ${Object.keys(ACTIONS).join(', ')}`);
+    requireOnly(values, action, [...Object.keys(ADMIN_OPTIONS), 'tenant', ...chosen.options]);
+    const { method, path, body } = chosen.call(values);
     printJson(await callAdmin(values, method, path, { ...body, ...present('tenant', optional(values, 'tenant')) }));
     return EXIT.ok;
   },
 };
 
-function callOf(action: string | undefined, values: Values): readonly ['PUT' | 'POST', string, object] {
-  switch (action) {
-    case 'add':
-      return ['PUT', '/admin/v1/users', {
+interface Call {
+  readonly method: 'PUT' | 'POST';
+  readonly path: string;
+  readonly body: object;
+}
+
+const ACTIONS: Readonly<Record<string, { options: readonly string[]; call(values: Values): Call }>> = {
+  add: {
+    options: ['subject', 'attributes', 'disabled'],
+    call: (values) => {
+      const disabled = values['disabled'] === true && { disabled: true };
+      const body = {
         subject: required(values, 'subject'),
         ...present('attributes', attributesOf(values)),
-        ...(values['disabled'] === true && { disabled: true }),
-      }];
-    case 'show':
-      return ['POST', '/admin/v1/users/lookup', { subject: required(values, 'subject') }];
-    case 'revoke':
-    case 'delete':
-      return ['POST', `/admin/v1/users/${action}`, { subject: required(values, 'subject') }];
-    case 'add-key':
-      return ['PUT', `/admin/v1/credentials/${encodeURIComponent(required(values, 'scheme'))}`, {
-        subject: required(values, 'subject'),
-        keyId: required(values, 'kid'),
-        jwk: publicJwkOf(required(values, 'jwk')),
-      }];
-    case 'invite':
-      return ['POST', '/admin/v1/invites', {
-        scheme: required(values, 'scheme'),
-        ...present('subject', optional(values, 'subject')),
-        ttl: optional(values, 'ttl') ?? '24h',
-        replace: values['replace'] === true,
-      }];
-    default:
-      throw new CommandError(EXIT.usage, 'expected add, show, revoke, delete, add-key or invite');
-  }
+        ...disabled,
+      };
+      return { method: 'PUT', path: '/admin/v1/users', body };
+    },
+  },
+  show: { options: ['subject'], call: (values) => aboutSubject('lookup', values) },
+  revoke: { options: ['subject'], call: (values) => aboutSubject('revoke', values) },
+  delete: { options: ['subject'], call: (values) => aboutSubject('delete', values) },
+  'add-key': {
+    options: ['subject', 'scheme', 'kid', 'jwk'],
+    call: (values) => {
+      const path = `/admin/v1/credentials/${encodeURIComponent(required(values, 'scheme'))}`;
+      const key = { keyId: required(values, 'kid'), jwk: publicJwkOf(required(values, 'jwk')) };
+      return { method: 'PUT', path, body: { subject: required(values, 'subject'), ...key } };
+    },
+  },
+  invite: {
+    options: ['subject', 'scheme', 'ttl', 'replace'],
+    call: (values) => {
+      const subject = present('subject', optional(values, 'subject'));
+      const terms = { ttl: optional(values, 'ttl') ?? '24h', replace: values['replace'] === true };
+      return {
+        method: 'POST',
+        path: '/admin/v1/invites',
+        body: { scheme: required(values, 'scheme'), ...subject, ...terms },
+      };
+    },
+  },
+};
+
+/** The subject travels in the body, so that it stays out of access logs. */
+function aboutSubject(call: 'lookup' | 'revoke' | 'delete', values: Values): Call {
+  return { method: 'POST', path: `/admin/v1/users/${call}`, body: { subject: required(values, 'subject') } };
 }
 
 function present(name: string, value: unknown): object {
@@ -75,12 +106,15 @@ function attributesOf(values: Values): unknown {
 
 /** Only the public members leave this machine, also when the file holds the private key. */
 function publicJwkOf(file: string): object {
-  let jwk: Record<string, unknown>;
+  let jwk: unknown;
   try {
-    jwk = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
+    jwk = JSON.parse(readFileSync(file, 'utf8'));
   } catch {
+    // Without the cause: its message quotes the file, which may hold a private key.
     throw new CommandError(EXIT.unreadable, `${file}: expected a JWK in JSON`);
   }
-  const { kty, crv, x, y } = jwk;
+  if (typeof jwk !== 'object' || jwk === null)
+    throw new CommandError(EXIT.unreadable, `${file}: expected a JWK in JSON`);
+  const { kty, crv, x, y } = jwk as Record<string, unknown>;
   return y === undefined ? { kty, crv, x } : { kty, crv, x, y };
 }

@@ -1,4 +1,5 @@
 /** `countersign validate`: what is wrong with a configuration and the files it names, all of it, by line. */
+import process from 'node:process';
 import { readFileSync } from 'node:fs';
 import { X509Certificate } from 'node:crypto';
 import { ConfigError } from '../config/config-error.ts';
@@ -11,7 +12,7 @@ import { readRingFile } from '../keys/ring-file.ts';
 import { RingError } from '../keys/ring.ts';
 import { schemes } from '../schemes/index.ts';
 import { createRedisStore } from '../store/redis.ts';
-import { CommandError, EXIT, optional, print, several, type Command } from './command.ts';
+import { CommandError, EXIT, optional, print, printJson, several, type Command } from './command.ts';
 
 const SOON_MS = 14 * 24 * 3_600_000;
 const STORE_WAIT_MS = 3000;
@@ -25,21 +26,22 @@ export const validate: Command = {
     'print-effective': { type: 'boolean' },
     set: { type: 'string', multiple: true },
   },
-  async run(values) {
-    const loaded = load(optional(values, 'config'), several(values, 'set'));
+  words: 0,
+  async run(values, _words, env) {
+    const loaded = load(optional(values, 'config'), several(values, 'set'), env);
     const warnings = [...loaded.warnings, ...(await checkFiles(loaded))];
     for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
-    if (values['against-store'] === true) await checkStore(loaded);
+    const store = values['against-store'] === true ? await checkStore(loaded) : undefined;
     if (values['print-effective'] === true) process.stdout.write(formatEffective(loaded.effective));
-    else if (values['json'] === true) print(JSON.stringify({ valid: true, hash: loaded.hash, warnings }));
-    else print(`${loaded.file}: valid (${loaded.hash})`);
+    else if (values['json'] === true) printJson({ valid: true, hash: loaded.hash, warnings, ...(store && { store }) });
+    else for (const line of [...(store ?? []), `${loaded.file}: valid (${loaded.hash})`]) print(line);
     return EXIT.ok;
   },
 };
 
-function load(file: string | undefined, set: readonly string[]): Loaded {
+function load(file: string | undefined, set: readonly string[], env: NodeJS.ProcessEnv): Loaded {
   try {
-    const loaded = loadConfig({ ...(file !== undefined && { file }), env: process.env, set, schemes });
+    const loaded = loadConfig({ ...(file !== undefined && { file }), env, set, schemes });
     checkSecretFiles(loaded.config, loaded.file);
     return loaded;
   } catch (thrown) {
@@ -72,9 +74,9 @@ function expiresSoon(file: string): string[] {
   }
 }
 
-/** Connects, runs the self-test and tells what it found. */
-async function checkStore({ config }: Loaded): Promise<void> {
-  if (config.store.type === 'memory') return print('store: memory, nothing to connect to');
+/** Connects and runs the self-test. @returns what it found, as lines. @throws {CommandError} unreachable */
+async function checkStore({ config }: Loaded): Promise<readonly string[]> {
+  if (config.store.type === 'memory') return ['store: memory, nothing to connect to'];
   let why = 'no answer';
   const observer: StoreObserver = {
     operation() {},
@@ -97,6 +99,8 @@ async function checkStore({ config }: Loaded): Promise<void> {
   const isProven = store.provenOnce();
   await store.close();
   if (!isProven) throw new CommandError(EXIT.unreachable, `store: the self-test did not pass: ${why}`);
-  print('store: self-test passed (version, role, noeviction, clock, one claim given once)');
-  print('store: min-replicas-to-write, promotion delay and persistence are not verifiable from here');
+  return [
+    'store: self-test passed (version, role, noeviction, clock, one claim given once)',
+    'store: min-replicas-to-write, promotion delay and persistence are not verifiable from here',
+  ];
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { escapeText, formatLine, LOG_FIELDS, MAX_LINE_BYTES, type LogFields } from '../../src/telemetry/line.ts';
 
 const HEAD = `{"time":"2026-01-01T00:00:00.000Z","level":"info","event":"decision","msg":"check refused","pid":1,"role":"single","version":"1.2.3"`;
@@ -26,7 +26,7 @@ describe('a log line (OP-16)', () => {
       fc.property(
         fc.record(Object.fromEntries(LOG_FIELDS.map((name) => [name, fc.option(nasty, { nil: undefined })]))),
         (fields) => {
-          const line = formatLine(HEAD, fields as LogFields);
+          const line = formatLine(HEAD, fields);
           expect(line).toMatch(/^[\x20-\x7e]*\n$/);
           expect(line.length).toBeLessThanOrEqual(MAX_LINE_BYTES);
           for (const name of Object.keys(JSON.parse(line) as object)) {
