@@ -15,7 +15,7 @@ async function lint(path: string, source: string): Promise<string> {
     await symlink(join(root, 'node_modules'), join(folder, 'node_modules'));
     await mkdir(join(folder, dirname(path)), { recursive: true });
     await writeFile(join(folder, path), `${source}\n`);
-    return (await runTool('oxlint', [], folder)).output;
+    return (await runTool('oxlint', ['src'], folder)).output;
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
