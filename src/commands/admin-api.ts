@@ -9,8 +9,9 @@ const WAIT_MS = 10_000;
 
 /** @returns the answer's members. @throws {CommandError} unreachable, refused, unreadable, usage */
 export async function callAdmin(values: Values, method: 'PUT' | 'POST', path: string, body: object): Promise<unknown> {
+  const url = new URL(path, adminUrl(values));
   const token = readToken(required(values, 'token-file'));
-  const answer = await request(new URL(path, adminUrl(values)), {
+  const answer = await request(url, {
     method,
     headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
     body: JSON.stringify(body),
