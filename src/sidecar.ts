@@ -3,6 +3,7 @@
  * a graph, built whole beside the one in force and swapped by one assignment; what outlives a reload is made once.
  * Signals, files and exit codes are `supervisor.ts`.
  */
+import { pid } from 'node:process';
 import { createAuthenticate, type Authenticate } from './authenticate.ts';
 import { createAdmin, mountAdmin } from './admin/server.ts';
 import type { Loaded } from './config/load.ts';
@@ -70,11 +71,25 @@ interface Graph {
 const SERVING_LOOK_MS = 200;
 const HTTP_GRACE_MS = 2000;
 
-export async function startSidecar({ loaded, events, version, reload }: SidecarOptions): Promise<Sidecar> {
+/** @throws what kept it from starting; then nothing stays open, or the process would live on as half a service. */
+export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
+  const opened: (() => unknown)[] = [];
+  try {
+    return await start(options, opened);
+  } catch (thrown) {
+    for (const close of opened.toReversed()) await close();
+    throw thrown;
+  }
+}
+
+/** @param opened gets what closes each thing that was opened. */
+async function start({ loaded, events, version, reload }: SidecarOptions, opened: (() => unknown)[]): Promise<Sidecar> {
   const { config } = loaded;
   const startedAtMs = clock.monotonicMs();
   const eventLoop = createEventLoopDelay();
+  opened.push(() => eventLoop.close());
   const store = createStore(config, events);
+  opened.push(() => store.close());
   const signatures = createSignatures({ mode: config.process.verify });
   const readiness = createReadiness({
     store,
@@ -95,7 +110,7 @@ export async function startSidecar({ loaded, events, version, reload }: SidecarO
       version,
       configHash: graph.loaded.hash,
       uptimeMs: Math.round(clock.monotonicMs() - startedAtMs),
-      workers: [{ state: 'ready', pid: process.pid }],
+      workers: [{ state: readiness.isReady() ? 'ready' : 'starting', pid }],
       store: { state: store.state(), horizonMs: store.horizonMs() },
       keys: graph.keyring?.describe() ?? [],
       insecure: Object.entries(graph.loaded.config.insecure).flatMap(([name, isOn]) => (isOn ? [name] : [])),
@@ -111,11 +126,13 @@ export async function startSidecar({ loaded, events, version, reload }: SidecarO
   }
 
   let graph = await build(loaded, undefined);
+  opened.push(() => graph.keyring?.close());
   const publish = () => {
     const { log, insecure } = graph.loaded.config;
     events.setLogging(log);
     events.observe({ caches: { ...graph.cacheEntries(), signature_keys: () => signatures.cachedKeys() } });
-    for (const [name, isOn] of Object.entries(insecure)) if (isOn) events.insecureSetting(name as keyof typeof insecure);
+    for (const [name, isOn] of Object.entries(insecure))
+      if (isOn) events.insecureSetting(name as keyof typeof insecure);
   };
   publish();
 
@@ -141,9 +158,11 @@ export async function startSidecar({ loaded, events, version, reload }: SidecarO
     onCertificate: (notAfterMs) => events.certificate('check', notAfterMs),
     onCertificateError: (error) => events.keysFailed(error),
   });
+  opened.push(() => checks.drain(0));
   const issuer = config.listeners.issuer.enabled
     ? await createIssuer({ graph: () => graph.issuer, clock, random: randomBytes, events: httpEvents })
     : undefined;
+  opened.push(() => issuer?.close(0));
   const admin = await createAdmin({
     address: config.listeners.admin.address,
     token: () => {
@@ -297,7 +316,10 @@ async function buildGraph({ loaded, previous, store, signatures, events, adminFa
     issuer: {
       paths: mountIssuer(
         config.listeners.issuer.pathPrefix,
-        created.map(({ definition, scheme }) => ({ scheme, endpoints: [...scheme.endpoints, ...enrolmentOf(definition)] })),
+        created.map(({ definition, scheme }) => ({
+          scheme,
+          endpoints: [...scheme.endpoints, ...enrolmentOf(definition)],
+        })),
         { audiences: config.issuer.audiences, nowMs: () => clock.nowMs(), jwks: () => jwks(keyring) },
       ),
       limits,
@@ -309,7 +331,9 @@ async function buildGraph({ loaded, previous, store, signatures, events, adminFa
       { endpoint: invitationCall(adminParts) },
       ...publicKeySchemes.flatMap((scheme) => keyCalls(scheme, adminParts).map((endpoint) => ({ endpoint, scheme }))),
       ...created.flatMap(({ scheme }) =>
-        scheme.endpoints.filter(({ listener }) => listener === 'admin').map((endpoint) => ({ endpoint, scheme: scheme.name })),
+        scheme.endpoints
+          .filter(({ listener }) => listener === 'admin')
+          .map((endpoint) => ({ endpoint, scheme: scheme.name })),
       ),
     ]),
     keyring,
@@ -327,13 +351,23 @@ async function keyringFor(
 ): Promise<OpenKeyring | undefined> {
   const { ringFile, reloadInterval } = config.keys;
   if (ringFile === undefined) return undefined;
-  const settingsOf = (name: string) => [config.schemes[name], ...Object.values(config.routes).map((route) => route.settings[name])];
+  const settingsOf = (name: string) => [
+    config.schemes[name],
+    ...Object.values(config.routes).map((route) => route.settings[name]),
+  ];
   const required = definitions.flatMap((definition) =>
-    settingsOf(definition.name).flatMap((settings) => (settings === undefined ? [] : definition.keyUses(settings as never))),
+    settingsOf(definition.name).flatMap((settings) =>
+      settings === undefined ? [] : definition.keyUses(settings as never),
+    ),
   );
   const before = previous?.loaded.config.keys;
   const missing = (ring: OpenKeyring) => required.filter((use) => ring.usable(use).length === 0);
-  if (previous?.keyring !== undefined && before?.ringFile === ringFile && before.reloadInterval === reloadInterval && missing(previous.keyring).length === 0) {
+  if (
+    previous?.keyring !== undefined &&
+    before?.ringFile === ringFile &&
+    before.reloadInterval === reloadInterval &&
+    missing(previous.keyring).length === 0
+  ) {
     return previous.keyring;
   }
   const ring = await openKeyring({
