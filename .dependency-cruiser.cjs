@@ -15,17 +15,22 @@ const mayImport = {
   tokens: ['core', 'crypto', 'encoding'],
   telemetry: ['core', 'crypto', 'encoding'],
   config: ['core'],
+  'readiness.ts': ['core'],
+  'version.ts': [],
   'authenticate.ts': ['config', 'telemetry', 'core'],
   envoy: ['authenticate.ts', 'config', 'core', 'crypto', 'encoding', 'telemetry'],
   http: ['core', 'encoding', 'crypto', 'telemetry'],
-  issuer: ['http', 'users', 'core', 'crypto', 'encoding', 'config', 'telemetry'],
+  issuer: ['http', 'users', 'core', 'crypto', 'encoding', 'config', 'telemetry', 'keys'],
   admin: ['http', 'users', 'core', 'crypto', 'encoding', 'config', 'telemetry', 'keys'],
   'sidecar.ts': [
     ...['core', 'encoding', 'crypto', 'store', 'limits.ts', 'keys', 'users', 'tokens', 'schemes', 'telemetry', 'config'],
-    ...['authenticate.ts', 'envoy', 'http', 'issuer', 'admin'],
+    ...['authenticate.ts', 'readiness.ts', 'envoy', 'http', 'issuer', 'admin'],
   ],
-  'supervisor.ts': ['sidecar.ts', 'config', 'telemetry', 'core'],
-  commands: ['supervisor.ts', 'client', 'keys', 'config', 'users', 'crypto', 'encoding', 'core'],
+  'supervisor.ts': ['sidecar.ts', 'config', 'telemetry', 'core', 'keys', 'schemes', 'version.ts'],
+  commands: [
+    ...['supervisor.ts', 'client', 'keys', 'config', 'users', 'crypto', 'encoding', 'core', 'schemes', 'store'],
+    'version.ts',
+  ],
   'cli.ts': ['commands', 'core'],
 };
 

@@ -7,7 +7,7 @@ import { runTool, type ToolResult } from './tool.ts';
 
 const steps: readonly (readonly [title: string, run: () => Promise<ToolResult>])[] = [
   ['types', () => runTool('tsc', ['-p', '.'])],
-  ['lint', () => runTool('oxlint', [])],
+  ['lint', () => runTool('oxlint', ['src', 'test', 'scripts', 'bench'])],
   ['format', () => runTool('oxfmt', ['--check', '.'])],
   ['imports', checkImports],
   ['dead code', () => runTool('knip', [])],

@@ -4,7 +4,7 @@
  * Bytes are the front's (`envoy/`), proofs the schemes'.
  */
 import type { Route, RouteTable } from './config/routes.ts';
-import type { Clock } from './core/clock.ts';
+import { within, type Clock } from './core/clock.ts';
 import { Denial, type Decision, type Header } from './core/decision.ts';
 import { Fault } from './core/fault.ts';
 import type { Limit, Limits } from './core/limits.ts';
@@ -167,7 +167,8 @@ class Check implements CheckCall, Course {
 
   readonly #clock: Clock;
   readonly #startMs: number;
-  readonly #endMs: number;
+  /** Whole ms. */
+  readonly #budgetMs: number;
   readonly #cancelled: { readonly aborted: boolean };
   #stageStartMs: number;
   #isOver = false;
@@ -176,7 +177,7 @@ class Check implements CheckCall, Course {
     this.#clock = clock;
     this.#startMs = clock.monotonicMs();
     this.#stageStartMs = this.#startMs;
-    this.#endMs = this.#startMs + budgetMs;
+    this.#budgetMs = Math.ceil(budgetMs);
     this.#cancelled = cancelled;
   }
 
@@ -204,7 +205,8 @@ class Check implements CheckCall, Course {
   }
 
   isLate(): boolean {
-    return this.#clock.monotonicMs() > this.#endMs || this.#cancelled.aborted;
+    const isInTime = within(0, Math.ceil(this.#clock.monotonicMs() - this.#startMs), this.#budgetMs);
+    return !isInTime || this.#cancelled.aborted;
   }
 
   /** @returns false when it has ended before; the first decision stands. */

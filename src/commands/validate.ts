@@ -1,13 +1,13 @@
 /** `countersign validate`: what is wrong with a configuration and the files it names, all of it, by line. */
 import process from 'node:process';
 import { readFileSync } from 'node:fs';
-import { X509Certificate } from 'node:crypto';
 import { ConfigError } from '../config/config-error.ts';
 import { formatEffective } from '../config/effective.ts';
 import { loadConfig, type Loaded } from '../config/load.ts';
 import { checkSecretFiles, readSecretFile } from '../config/secret-files.ts';
 import { systemClock as clock } from '../core/clock.ts';
 import type { StoreObserver } from '../core/store.ts';
+import { certificateEndsMs } from '../crypto/certificate.ts';
 import { readRingFile } from '../keys/ring-file.ts';
 import { RingError } from '../keys/ring.ts';
 import { schemes } from '../schemes/index.ts';
@@ -67,8 +67,8 @@ async function checkFiles({ config }: Loaded): Promise<string[]> {
 
 function expiresSoon(file: string): string[] {
   try {
-    const { validTo } = new X509Certificate(readFileSync(file));
-    return Date.parse(validTo) - clock.nowMs() > SOON_MS ? [] : [`${file}: the certificate ends ${validTo}`];
+    const endsMs = certificateEndsMs(readFileSync(file));
+    return endsMs - clock.nowMs() > SOON_MS ? [] : [`${file}: the certificate ends ${new Date(endsMs).toISOString()}`];
   } catch (cause) {
     throw new CommandError(EXIT.unreadable, `${file}: expected a certificate in PEM`, { cause });
   }

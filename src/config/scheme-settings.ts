@@ -30,7 +30,7 @@ export function resolveSchemeSettings(draft: Readonly<Record<string, unknown>>, 
     delete resolved['schemes'];
     delete resolved['routes'];
   }
-  return resolved as Partial<Config>;
+  return resolved;
 }
 
 function schemesOf(schemes: RawMap, { tree, listed, all, issues }: SchemeSettingsParts): RawMap {

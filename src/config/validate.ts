@@ -51,7 +51,7 @@ function locate(schema: Schema, whole: unknown, below: Path): [Schema | undefine
 function isHidden(schema: Schema | undefined, below: Path): boolean {
   const key = below.findLast((step) => typeof step === 'string') ?? '';
   // A secret given where its file belongs is the likeliest mistake.
-  return /file$|password|secret|token/i.test(String(key)) || (schema !== undefined && v.getMetadata(unwrap(schema))['hidden'] === true);
+  return /file$|password|secret|token/i.test(key) || (schema !== undefined && v.getMetadata(unwrap(schema))['hidden'] === true);
 }
 
 function got(value: unknown, expected: string): string {

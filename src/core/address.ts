@@ -31,6 +31,11 @@ export function isLoopbackHost(host: string): boolean {
   return host.toLowerCase() === 'localhost' || host === '::1' || (isIpv4(host) && host.startsWith('127.'));
 }
 
+/** Of a hop in `x-forwarded-for`; it only names a bucket, so that two spellings of one IPv6 address may differ. */
+export function isIpAddress(text: string): boolean {
+  return isIpv4(text) || (text.includes(':') && /^[0-9a-fA-F:.]{2,45}$/.test(text));
+}
+
 function isIpv4(host: string): boolean {
   const octets = host.split('.');
   return octets.length === 4 && octets.every((octet) => /^(0|[1-9][0-9]{0,2})$/.test(octet) && Number(octet) <= 255);

@@ -3,9 +3,21 @@
  * at one place, `authenticate.ts`; on the HTTP fronts, `http/`. Any other throw is a fault (`fault.ts`).
  */
 import type { FaultReason } from './fault.ts';
-import type { Identity } from './scheme.ts';
 
 export type Header = readonly [name: string, value: string];
+
+/** What a scheme vouches for. */
+export interface Identity {
+  readonly subject: string;
+  readonly keyId?: string;
+  readonly attributes: Readonly<Record<string, unknown>>;
+  /** Names of the headers that carried the proof; removed from the upstream request when the route strips credentials. */
+  readonly consumed: readonly string[];
+  /** For the client, on success. */
+  readonly replyHeaders?: readonly Header[];
+  /** The claim said `mine`: the proxy's own retry of this Check. */
+  readonly retried?: boolean;
+}
 
 /** Status of a refusal on the Check path, its gRPC code there, and its status on the issuer. */
 interface DenialForm {

@@ -4,7 +4,7 @@
  */
 import type { GenericSchema, InferOutput } from 'valibot';
 import type { Clock } from './clock.ts';
-import type { Denial, Header } from './decision.ts';
+import type { Denial, Header, Identity } from './decision.ts';
 import type { Directory, Signatures } from './directory.ts';
 import { Fault } from './fault.ts';
 import type { Keyring, KeyUse } from './keyring.ts';
@@ -13,17 +13,7 @@ import type { Invitations, UserWrites } from './registration.ts';
 import type { AuthRequest, RoutePolicy } from './request.ts';
 import type { Key, KeyClass, Store } from './store.ts';
 
-export interface Identity {
-  readonly subject: string;
-  readonly keyId?: string;
-  readonly attributes: Readonly<Record<string, unknown>>;
-  /** Names of the headers that carried the proof; removed from the upstream request when the route strips credentials. */
-  readonly consumed: readonly string[];
-  /** For the client, on success. */
-  readonly replyHeaders?: readonly Header[];
-  /** The claim said `mine`: the proxy's own retry of this Check. */
-  readonly retried?: boolean;
-}
+export type { Identity } from './decision.ts';
 
 /** Parts of a Check that are timed. A closed set: it is a metric label. */
 export const STAGES = ['decode', 'parse', 'key', 'verify', 'store', 'encode'] as const;
@@ -100,7 +90,7 @@ export interface Endpoint<Schema extends GenericSchema = GenericSchema> {
 
 /** Keeps the inferred body type of an endpoint. */
 export function defineEndpoint<Schema extends GenericSchema>(endpoint: Endpoint<Schema>): Endpoint {
-  return endpoint as unknown as Endpoint;
+  return endpoint;
 }
 
 /** Metric of one scheme, registered by `telemetry/`, which never learns the scheme's name. Label values are closed sets. */
@@ -147,5 +137,5 @@ export interface SchemeDefinition<Settings extends GenericSchema = GenericSchema
 
 /** Keeps the inferred settings type of a scheme. */
 export function defineScheme<Settings extends GenericSchema>(definition: SchemeDefinition<Settings>): SchemeDefinition {
-  return definition as unknown as SchemeDefinition;
+  return definition;
 }

@@ -1,5 +1,5 @@
 /** Whose request it is, for rate limits and logs: an address, never an identity. */
-import { isIP } from 'node:net';
+import { isIpAddress } from './address.ts';
 
 /**
  * The client's address by `x-forwarded-for`, whose last entries come from our own proxies.
@@ -11,5 +11,5 @@ import { isIP } from 'node:net';
 export function sourceOf(peer: string, forwardedFor: readonly string[], trustedHops: number): string {
   if (trustedHops === 0) return peer;
   const hop = forwardedFor.join(',').split(',').at(-trustedHops)?.trim();
-  return hop !== undefined && isIP(hop) !== 0 ? hop : peer;
+  return hop !== undefined && isIpAddress(hop) ? hop : peer;
 }

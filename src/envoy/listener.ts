@@ -2,12 +2,12 @@
  * The door of the check listener: TCP, a unix socket, or mutual TLS 1.3 with a list of client names. What comes through may call
  * Check, so it is judged here, before gRPC sees a byte.
  */
-import { X509Certificate } from 'node:crypto';
 import { chmodSync, lstatSync, readFileSync, unlinkSync, watchFile, unwatchFile } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket, type TlsOptions } from 'node:tls';
 import type { CheckListener } from '../config/schema.ts';
 import { parseAddress } from '../core/address.ts';
+import { certificateEndsMs } from '../crypto/certificate.ts';
 
 type TlsFiles = NonNullable<CheckListener['tls']>;
 
@@ -113,7 +113,7 @@ function readContext(files: TlsFiles): { options: TlsOptions; notAfterMs: number
     ca: readFileSync(files.clientCaFile),
     minVersion: 'TLSv1.3' as const,
   };
-  return { options, notAfterMs: Date.parse(new X509Certificate(cert).validTo) };
+  return { options, notAfterMs: certificateEndsMs(cert) };
 }
 
 /** Whole names only. A name that holds a NUL or is quoted by the parser equals none of the list, since the list holds neither. */

@@ -1,7 +1,7 @@
 /** The administrator's calls about users, their keys and invitations, the same for all schemes. Who may call is `admin/`. */
 import * as v from 'valibot';
 import { deny } from '../core/decision.ts';
-import type { AttributeValue, UserKey, UserRecord } from '../core/directory.ts';
+import type { UserKey, UserRecord } from '../core/directory.ts';
 import { HttpProblem } from '../core/http.ts';
 import type { Invitations } from '../core/registration.ts';
 import { defineEndpoint, type Endpoint, type SchemeDefinition } from '../core/scheme.ts';
@@ -50,7 +50,7 @@ export function userCalls({ records, keys, audit }: AdminCallParts): readonly En
         if (body.ifVersion !== undefined && body.ifVersion !== (before?.v ?? 0)) throw new HttpProblem('precondition_failed', 'another version');
         isNew = before === null || before.deleted;
         const base = before === null || before.deleted ? revived(before) : before;
-        return { ...base, attributes: (body.attributes as Record<string, AttributeValue> | undefined) ?? base.attributes, disabled: body.disabled ?? base.disabled };
+        return { ...base, attributes: body.attributes ?? base.attributes, disabled: body.disabled ?? base.disabled };
       });
       await audit('users.put', body.subject);
       return { status: isNew ? 201 : 200, body: publicParts(found(after)) };

@@ -3,7 +3,7 @@
  * Reading is the Check's; every write is a `swap` of the text that was read, so that two writers never lose each other's work.
  */
 import { LRUCache } from 'lru-cache';
-import type { Clock } from '../core/clock.ts';
+import { within, type Clock } from '../core/clock.ts';
 import type { Directory, SignatureAlg, UserKey, UserRecord } from '../core/directory.ts';
 import { StoreFault } from '../core/fault.ts';
 import { HttpProblem } from '../core/http.ts';
@@ -69,22 +69,23 @@ export function createDirectory(options: DirectoryOptions): UserRecords {
   async function cached<T extends UserRecord | KeyOwner | null>(
     name: string,
     storeFree: boolean,
-    load: () => Promise<T>,
+    read: () => Promise<T>,
   ): Promise<T> {
     const known = cache.get(name) as Cached<T> | undefined;
-    const ageMs = known === undefined ? Number.POSITIVE_INFINITY : clock.monotonicMs() - known.readAtMs;
-    if (known !== undefined && ageMs < cacheTtlMs) {
+    const isYoungerThan = (limitMs: number) =>
+      known !== undefined && within(0, Math.floor(clock.monotonicMs() - known.readAtMs), limitMs - 1);
+    if (known !== undefined && isYoungerThan(cacheTtlMs)) {
       options.onLookup?.('hit');
       return known.value;
     }
     options.onLookup?.('miss');
     const readAtMs = clock.monotonicMs(); // Before the read: what changes during it may be missed.
     try {
-      const value = await load();
+      const value = await read();
       cache.set(name, { value, readAtMs });
       return value;
     } catch (thrown) {
-      if (storeFree && known !== undefined && thrown instanceof StoreFault && ageMs < cacheTtlMs + staleOnFaultMs) return known.value;
+      if (storeFree && known !== undefined && thrown instanceof StoreFault && isYoungerThan(cacheTtlMs + staleOnFaultMs)) return known.value;
       throw thrown;
     }
   }

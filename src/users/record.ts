@@ -12,7 +12,7 @@ export const REMOVED = '{}';
 
 /** @throws {Fault} `protocol`: records are ours alone, so one that can't be read is damage, never an absent user. */
 export function parseUserRecord(text: string): UserRecord {
-  const value = parse(text) as Partial<UserRecord>;
+  const value = parse(text) as { [Member in keyof UserRecord]?: unknown };
   const isRecord =
     Number.isSafeInteger(value.v) &&
     typeof value.user === 'string' &&
@@ -24,7 +24,7 @@ export function parseUserRecord(text: string): UserRecord {
     Array.isArray(value.keys) &&
     value.keys.every(isUserKey);
   if (!isRecord) throw new Fault('protocol', 'a user record that is none of ours');
-  return value as UserRecord;
+  return value as unknown as UserRecord;
 }
 
 /** @throws {HttpProblem} `conflict` when the record would be too large. */

@@ -50,7 +50,7 @@ export function text(pattern: RegExp, expected: string) {
 
 /** Relative paths are refused: they would name another file after a change of the working directory. */
 export function file() {
-  return text(/^\/[^\0-\x1f\x7f]{1,4095}$/, 'an absolute path');
+  return text(/^\/\P{Cc}{1,4095}$/u, 'an absolute path');
 }
 
 const ADDRESS = 'an address: "host:port", "[v6]:port" or "unix:/absolute/path"';
