@@ -82,14 +82,21 @@ export function sendTo(client: Pick<Redis, 'sendCommand'>, name: string, args: A
   return command.promise;
 }
 
-/** Disconnects; resolves when the sockets are gone, at the latest after the disconnect timeout of the library. */
-export function ended(
-  client: { disconnect(): void; once(event: 'end', done: () => void): unknown },
-  isOver: boolean,
-): Promise<void> {
-  const gone = isOver ? Promise.resolve() : new Promise<void>((done) => void client.once('end', done));
+/**
+ * Disconnects; resolves when the sockets are gone, at the latest after the disconnect timeout of the library.
+ *
+ * @param isOver there is no socket: disconnecting would only leave the library's timer behind.
+ */
+export async function ended(client: Disconnectable, isOver: boolean): Promise<void> {
+  if (isOver) return;
+  const gone = new Promise<void>((done) => void client.once('end', done));
   client.disconnect();
-  return gone;
+  await gone;
+}
+
+interface Disconnectable {
+  disconnect(): void;
+  once(event: 'end', done: () => void): unknown;
 }
 
 export interface Dialer {

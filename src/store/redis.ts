@@ -15,7 +15,7 @@ import { createMarks } from './marks.ts';
 import { observed } from './observed.ts';
 import { createCommands, type Commands } from './redis-commands.ts';
 import { createDurableWrites } from './redis-durable.ts';
-import { createFence, type Fence } from './redis-fence.ts';
+import { createFence, type Evaluator, type Fence } from './redis-fence.ts';
 import { createRedisLink, type Arguments } from './redis-link.ts';
 import type { ReadSecret } from './redis-options.ts';
 import { CLAIM, SWAP, TAKE, type Script } from './redis-scripts.ts';
@@ -127,11 +127,17 @@ export function createRedisStore(options: RedisStoreOptions): Store {
     if (standing !== 'ok') throw new StoreFault(standing, 'the server has not proven itself');
     if (!breaker.admits()) throw new StoreFault('down', 'the server did not answer; it is being probed');
   };
-  const beginFenced = (call: string) => {
+  /** One fenced script; a caller that judged by an older horizon is refused once. */
+  const fenced = async (call: string, script: Script, key: Key, args: Arguments, via?: Evaluator) => {
     begin();
-    if (storeClock.state() !== 'good')
-      throw new StoreFault('clock', 'the clock of the server is not yet trusted again');
+    if (storeClock.state() !== 'good') throw new StoreFault('clock', 'the clock of the server is not yet trusted again');
     if (rejudge.mustJudgeAgain(call)) throw new StoreFault('horizon_moved', 'the horizon rose during the judgement');
+    try {
+      return await fence.run(script, laneOf(key), nameOf(key), args, via);
+    } catch (thrown) {
+      if (thrown instanceof StoreFault && thrown.reason === 'horizon_moved') rejudge.wasTold(call);
+      throw thrown;
+    }
   };
   const laneOf = (key: Key) => key.firstByte % lanes;
   const nameOf = (key: Key) => `${settings.keyPrefix}{${laneOf(key)}}:${key.text}`;
@@ -154,15 +160,13 @@ export function createRedisStore(options: RedisStoreOptions): Store {
       async claim(key, owner, expiresAtMs) {
         requireOwner(owner);
         requireTime(expiresAtMs);
-        beginFenced(`${key.text} ${owner}`);
-        const [name] = await fence.run(CLAIM, laneOf(key), nameOf(key), [owner, expiresAtMs]);
+        const [name] = await fenced(`${key.text} ${owner}`, CLAIM, key, [owner, expiresAtMs]);
         if (name !== 'claimed' && name !== 'mine' && name !== 'taken')
           throw new StoreFault('protocol', 'a claim was answered by something else');
         return name satisfies ClaimResult;
       },
       async take(key) {
-        beginFenced(key.text);
-        const [name, , value] = await fence.run(TAKE, laneOf(key), nameOf(key), []);
+        const [name, , value] = await fenced(key.text, TAKE, key, []);
         if (name !== 'value') throw new StoreFault('protocol', 'a take was answered by something else');
         return textOrNull(value ?? null);
       },
@@ -170,10 +174,9 @@ export function createRedisStore(options: RedisStoreOptions): Store {
         if (expected !== null) requireValue(expected);
         requireValue(next);
         requireTtl(ttlMs);
-        beginFenced(`${key.text} ${next}`);
         const ttl = ttlMs === Number.POSITIVE_INFINITY ? '0' : String(ttlMs);
         const args = [expected === null ? '0' : '1', expected ?? '', next, ttl];
-        const [name] = await fence.run(SWAP, laneOf(key), nameOf(key), args, writer(key.durable));
+        const [name] = await fenced(`${key.text} ${next}`, SWAP, key, args, writer(key.durable));
         if (name !== 'swapped' && name !== 'differs')
           throw new StoreFault('protocol', 'a swap was answered by something else');
         return name === 'swapped';

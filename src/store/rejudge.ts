@@ -17,11 +17,19 @@ export interface Rejudge {
    * @returns true when the caller must be told `horizon_moved`; its next call passes.
    */
   mustJudgeAgain(call: string): boolean;
+  /** The call itself met the new mark, and its caller has been told. */
+  wasTold(call: string): void;
 }
 
 export function createRejudge(monotonicMs: () => number): Rejudge {
   const told = new Set<string>();
   let untilMs: number | undefined;
+
+  const remember = (call: string) => {
+    if (told.size >= MAX_REMEMBERED) told.delete(told.values().next().value as string);
+    told.add(call);
+  };
+
   return {
     horizonRose() {
       untilMs = monotonicMs() + LONGEST_JUDGEMENT_MS;
@@ -35,9 +43,11 @@ export function createRejudge(monotonicMs: () => number): Rejudge {
         return false;
       }
       if (told.delete(call)) return false;
-      if (told.size >= MAX_REMEMBERED) told.delete(told.values().next().value as string);
-      told.add(call);
+      remember(call);
       return true;
+    },
+    wasTold(call) {
+      if (untilMs !== undefined) remember(call);
     },
   };
 }

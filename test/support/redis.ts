@@ -44,7 +44,7 @@ export async function startRedis(args: readonly string[] = []): Promise<TestRedi
   };
 
   const kill = async () => {
-    admin.disconnect();
+    if (admin.status !== 'end' && admin.status !== 'wait') admin.disconnect();
     if (process === undefined || process.exitCode !== null || process.signalCode !== null) return;
     const gone = once(process, 'exit');
     process.kill('SIGKILL');
@@ -95,7 +95,7 @@ async function connect(admin: Redis, child: ChildProcess): Promise<void> {
       if (info.includes(`process_id:${child.pid}`)) return;
       throw new Error(`another process answers on port ${admin.options.port}`);
     } catch (error) {
-      admin.disconnect();
+      if (admin.status !== 'end') admin.disconnect();
       if (Error.isError(error) && error.message.startsWith('another')) throw error;
       await sleep(20);
     }
