@@ -32,6 +32,7 @@ import { createMemoryStore } from './store/memory.ts';
 import { createRedisStore } from './store/redis.ts';
 import { createEventLoopDelay } from './telemetry/event-loop-delay.ts';
 import type { Events } from './telemetry/events.ts';
+import { INSECURE_SETTINGS } from './telemetry/metrics.ts';
 import { invitationCall, keyCalls, userCalls, type AdminCallParts } from './users/admin-calls.ts';
 import { createDirectory, type UserRecords } from './users/directory.ts';
 import { enrolmentEndpoint } from './users/enrolment.ts';
@@ -131,8 +132,7 @@ async function start({ loaded, events, version, reload }: SidecarOptions, opened
     const { log, insecure } = graph.loaded.config;
     events.setLogging(log);
     events.observe({ caches: { ...graph.cacheEntries(), signature_keys: () => signatures.cachedKeys() } });
-    for (const [name, isOn] of Object.entries(insecure))
-      if (isOn) events.insecureSetting(name as keyof typeof insecure);
+    events.insecureSettings(INSECURE_SETTINGS.filter((name) => insecure[name]));
   };
   publish();
 

@@ -46,7 +46,8 @@ export interface Events extends StoreObserver {
 
   start(configHash: string, warnings: readonly string[]): void;
   ready(): void;
-  insecureSetting(name: InsecureSetting): void;
+  /** All that are on; those that were on before and are missing now are off. */
+  insecureSettings(names: readonly InsecureSetting[]): void;
   reload(outcome: { applied: true; configHash: string } | { applied: false; error: string }): void;
   keysChanged(keys: readonly KeyFact[]): void;
   /** The ring, a certificate or another secret could not be read; what was loaded before stays. */
@@ -153,9 +154,12 @@ export function createEvents({ metrics, logger, clock, logging: initialLogging }
       for (const warning of warnings) logger.write('warn', 'start', 'configuration warning', { detail: warning });
     },
     ready: () => logger.write('info', 'ready', 'countersign answers'),
-    insecureSetting(name) {
-      metrics.insecureSetting(name).set(1);
-      logger.write('warn', 'insecure_setting', 'an insecure setting is on', { detail: `insecure.${name}` });
+    insecureSettings(names) {
+      for (const name of names) {
+        if (live.insecureSettings.includes(name)) continue;
+        logger.write('warn', 'insecure_setting', 'an insecure setting is on', { detail: `insecure.${name}` });
+      }
+      live.insecureSettings = names;
     },
     reload(outcome) {
       metrics.configReloads(outcome.applied ? 'applied' : 'refused').inc();

@@ -123,7 +123,6 @@ export function createMetrics(options: MetricsOptions) {
     cacheLookups: counter('cache_lookups_total', 'Lookups in a cache.', { cache: null, result: ['hit', 'miss'] }),
 
     configReloads: counter('config_reloads_total', 'Reloads of the configuration.', { result: ['applied', 'refused'] }),
-    insecureSetting: gauge('insecure_setting', '1 for each insecure setting that is on.', { name: INSECURE_SETTINGS }),
   };
 
   const { version, commit, node } = options.build;

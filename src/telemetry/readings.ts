@@ -2,7 +2,7 @@
 import type { Clock } from '../core/clock.ts';
 import { KEY_USES, type KeyState, type KeyUse } from '../core/keyring.ts';
 import type { StoreState } from '../core/store.ts';
-import type { Metrics } from './metrics.ts';
+import type { InsecureSetting, Metrics } from './metrics.ts';
 import type { Row } from './series.ts';
 
 /** Public part of a ring key. */
@@ -25,6 +25,7 @@ export interface Live {
   storeClockOffsetMs: number | undefined;
   storeState: StoreState | undefined;
   horizonMs: number | undefined;
+  insecureSettings: readonly InsecureSetting[];
   /** 12 hex characters; empty before the configuration is known. */
   configHash: string;
   lastReloadSucceeded: boolean;
@@ -50,6 +51,7 @@ export function registerReadings({ reading, table, role }: Metrics, clock: Clock
     storeClockOffsetMs: undefined,
     storeState: undefined,
     horizonMs: undefined,
+    insecureSettings: [],
     configHash: '',
     lastReloadSucceeded: true,
     lastReloadMs: clock.nowMs(),
@@ -71,6 +73,9 @@ export function registerReadings({ reading, table, role }: Metrics, clock: Clock
   table('config_info', 'Always 1.', ['hash'], () => (live.configHash === '' ? [] : [[[live.configHash], 1]]));
   table('cache_entries', 'Entries of a cache.', ['cache'], () =>
     Object.entries(live.caches).map(([cache, entries]) => [[cache], entries()]),
+  );
+  table('insecure_setting', '1 for each insecure setting that is on.', ['name'], () =>
+    live.insecureSettings.map((name) => [[name], 1]),
   );
   table('keys', 'Keys of the ring.', ['use', 'state'], () => keyRows(live.keys));
   table('key_active_age_seconds', 'How long the active key has been active.', ['use'], () =>

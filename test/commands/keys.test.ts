@@ -50,8 +50,9 @@ describe('keys client', () => {
   });
 });
 
+const ring = () => join(folder.path, 'ring.json');
+
 describe('the ring', () => {
-  const ring = () => join(folder.path, 'ring.json');
   const keys = (...args: string[]) => countersign(['keys', ...args, '--ring', ring()]);
 
   test('generate makes the first key active and the second next, in a file of mode 0600, and never prints material', async () => {

@@ -110,7 +110,7 @@ test('every metric exists with its type and labels', async () => {
   events.certificate('check', 1);
   events.cacheLookup('users', 'hit');
   events.reload({ applied: true, configHash: 'aaaaaaaaaaaa' });
-  events.insecureSetting('anyOrigin');
+  events.insecureSettings(['anyOrigin']);
   const eventLoop = { p50Ms: () => 1, p99Ms: () => 1, takeMaxMs: () => 1 };
   events.observe({ checksInFlight: () => 1, memoryStoreEntries: () => 1, caches: { users: () => 1 }, eventLoop });
 

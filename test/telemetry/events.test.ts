@@ -81,11 +81,15 @@ describe('the configuration', () => {
     expect(series.get('countersign_config_last_reload_success')).toBe(1);
   });
 
-  test('each insecure setting warns and is 1', async () => {
-    rig.events.insecureSetting('plaintextRedis');
-    expect((await rig.series()).get('countersign_insecure_setting{name="plaintextRedis"}')).toBe(1);
+  test('each insecure setting warns once and is 1, until a reload turns it off', async () => {
+    rig.events.insecureSettings(['plaintextRedis', 'anyOrigin']);
+    rig.events.insecureSettings(['plaintextRedis']);
+    const series = await rig.series();
+    expect(series.get('countersign_insecure_setting{name="plaintextRedis"}')).toBe(1);
+    expect(series.get('countersign_insecure_setting{name="anyOrigin"}')).toBeUndefined();
     expect(await rig.lines()).toMatchObject([
       { level: 'warn', event: 'insecure_setting', detail: 'insecure.plaintextRedis' },
+      { level: 'warn', event: 'insecure_setting', detail: 'insecure.anyOrigin' },
     ]);
   });
 
