@@ -4,7 +4,7 @@ import { formatPath, type Path } from './config-error.ts';
 import type { Config } from './schema.ts';
 
 /** A key stands for all below it. */
-const RESTART_KEYS: readonly string[] = [
+export const RESTART_KEYS: readonly string[] = [
   'listeners.check.address',
   'listeners.check.socketMode',
   'listeners.check.maxConcurrentStreams',
