@@ -16,8 +16,17 @@ import { ringWith } from './key-ring.ts';
 export interface DeploymentOptions {
   /** Settings of challenge-signature, as in the file. */
   readonly settings?: object;
+  /** Changes countersign's configuration before it starts. */
+  readonly change?: (config: ServiceConfig) => void;
   /** Changes Envoy's configuration before it starts. */
   readonly changeEnvoy?: (config: EnvoyTree) => void;
+}
+
+/** As the file has it. */
+export interface ServiceConfig {
+  [section: string]: unknown;
+  readonly routes: Record<string, Record<string, unknown>>;
+  readonly schemes: Record<string, object>;
 }
 
 export interface Deployment {
@@ -25,11 +34,19 @@ export interface Deployment {
   readonly url: string;
   /** A call of the admin API. @returns the answer's members. @throws Error for anything but 2xx. */
   admin(method: 'PUT' | 'POST', path: string, body: object): Promise<Record<string, unknown>>;
+  /** Changes countersign's configuration and has it reloaded. @throws Error when that is refused. */
+  reconfigure(change: (config: ServiceConfig) => void): Promise<void>;
+  /** The key ring, one `challenge-mac` key at first; written in one step, noticed by itself. */
+  readonly ringFile: string;
   stop(): Promise<void>;
 }
 
 /** One at a time in a test file. */
-export async function openDeployment({ settings = {}, changeEnvoy }: DeploymentOptions = {}): Promise<Deployment> {
+export async function openDeployment({
+  settings = {},
+  change,
+  changeEnvoy,
+}: DeploymentOptions = {}): Promise<Deployment> {
   const folder = await mkdtemp(join(tmpdir(), 'cs-'));
   const [port, issuer, admin, backend, envoyAdmin] = await Promise.all([
     freePort(),
@@ -46,11 +63,12 @@ export async function openDeployment({ settings = {}, changeEnvoy }: DeploymentO
     return join(folder, name);
   };
   const tokenFile = await write('token', token);
-  const configuration = {
+  const ringFile = await write('ring.json', formatRing(ringWith('challenge-mac')));
+  const configuration: ServiceConfig = {
     version: 1,
     store: { type: 'memory' },
     insecure: { freshMemoryStore: true },
-    keys: { ringFile: await write('ring.json', formatRing(ringWith('challenge-mac'))) },
+    keys: { ringFile },
     listeners: {
       check: { address: check },
       issuer: { address: `127.0.0.1:${issuer}` },
@@ -71,6 +89,7 @@ export async function openDeployment({ settings = {}, changeEnvoy }: DeploymentO
     backend: `127.0.0.1:${backend}`,
   };
   const envoyFile = await write('envoy.yaml', renderEnvoy(addresses, changeEnvoy));
+  change?.(configuration);
   const configFile = await write('config.yaml', stringify(configuration));
 
   const log = (name: string) => join(folder, `${name}.log`);
@@ -97,15 +116,23 @@ export async function openDeployment({ settings = {}, changeEnvoy }: DeploymentO
     throw error;
   }
 
+  const call: Deployment['admin'] = async (method, path, body) => {
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+    const init = { method, headers, body: JSON.stringify(body) };
+    const answer = await fetch(`http://127.0.0.1:${admin}/admin/v1/${path}`, init);
+    if (!answer.ok) throw new Error(`admin answered ${answer.status}: ${await answer.text()}`);
+    return (await answer.json()) as Record<string, unknown>;
+  };
+
   return {
     url,
-    async admin(method, path, body) {
-      const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
-      const init = { method, headers, body: JSON.stringify(body) };
-      const answer = await fetch(`http://127.0.0.1:${admin}/admin/v1/${path}`, init);
-      if (!answer.ok) throw new Error(`admin answered ${answer.status}`);
-      return (await answer.json()) as Record<string, unknown>;
+    admin: call,
+    async reconfigure(next) {
+      next(configuration);
+      await write('config.yaml', stringify(configuration));
+      await call('POST', 'reload', {});
     },
+    ringFile,
     stop,
   };
 }
