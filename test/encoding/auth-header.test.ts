@@ -40,9 +40,8 @@ describe('parseAuthHeader', () => {
   });
 
   test('accepts 4096 bytes and refuses 4097 with 413', () => {
-    const header = (length: number) => `X a="${'a'.repeat(length - 6)}"`;
-    expect(parseAuthHeader(header(4096)).params.size).toBe(1);
-    expect(thrownBy(() => parseAuthHeader(header(4097)))).toMatchObject({ code: 'malformed', form: { status: 413 } });
+    expect(parseAuthHeader(headerOf(4096)).params.size).toBe(1);
+    expect(thrownBy(() => parseAuthHeader(headerOf(4097)))).toMatchObject({ code: 'malformed', form: { status: 413 } });
   });
 
   test('answers 401 to what is wrong but not too long', () => {
@@ -104,3 +103,7 @@ describe('formatAuthHeader', () => {
     expect(() => formatAuthHeader(scheme, params as Record<string, string | number>)).toThrow('auth header');
   });
 });
+
+function headerOf(length: number): string {
+  return `X a="${'a'.repeat(length - 6)}"`;
+}

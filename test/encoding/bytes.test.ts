@@ -43,15 +43,11 @@ describe('lpConcat', () => {
   test('never hands out the same bytes twice', () => {
     const results = Array.from({ length: 400 }, (_, i) => lpConcat(u32(i), 'x'.repeat(i % 120)));
     for (const [i, bytes] of results.entries()) {
-      expect(toHex(bytes)).toBe(toHex(concat([hexLp(u32(i)), hexLp(utf8('x'.repeat(i % 120)))])));
+      expect(toHex(bytes)).toBe(toHex(concat([prefixed(u32(i)), prefixed(utf8('x'.repeat(i % 120)))])));
     }
     for (const bytes of results) bytes.fill(0xff);
     expect(lpConcat(new Uint8Array(20)).subarray(4)).toEqual(new Uint8Array(20));
   });
-
-  function hexLp(bytes: Uint8Array): Uint8Array {
-    return concat([u32(bytes.length), bytes]);
-  }
 });
 
 describe('hex', () => {
@@ -65,3 +61,7 @@ describe('hex', () => {
     expect(fromHex(toHex(all))).toEqual(all);
   });
 });
+
+function prefixed(bytes: Uint8Array): Uint8Array {
+  return concat([u32(bytes.length), bytes]);
+}

@@ -34,9 +34,12 @@ test.each([
 });
 
 test('hashes the required members alone, sorted, whatever the order in the object', () => {
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   expect(text(thumbprintInput(OKP))).toBe(`{"crv":"Ed25519","kty":"OKP","x":"${X}"}`);
   expect(text(thumbprintInput({ y: X, x: X, kty: 'EC', crv: 'P-256' }))).toBe(
     `{"crv":"P-256","kty":"EC","x":"${X}","y":"${X}"}`,
   );
 });
+
+function text(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes);
+}
