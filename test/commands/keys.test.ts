@@ -51,10 +51,9 @@ describe('keys client', () => {
 });
 
 const ring = () => join(folder.path, 'ring.json');
+const keys = (...args: string[]) => countersign(['keys', ...args, '--ring', ring()]);
 
 describe('the ring', () => {
-  const keys = (...args: string[]) => countersign(['keys', ...args, '--ring', ring()]);
-
   test('generate makes the first key active and the second next, in a file of mode 0600, and never prints material', async () => {
     const first = await keys('generate', '--use', 'challenge-mac', '--json');
     const second = await keys('generate', '--use', 'challenge-mac', '--json');
@@ -87,6 +86,7 @@ describe('the ring', () => {
     const { exit, stdout } = await keys('rotate', '--use', 'challenge-mac', '--json');
     expect(exit).toBe(0);
     expect((JSON.parse(stdout) as Listed).keys.map(({ state }) => state)).toEqual(['retired', 'active', 'next']);
+    expect(stored(ring()).keys.map(({ state }) => state)).toEqual(['retired', 'active', 'next']);
   });
 
   test('rotate exits 2 for keys whose change would make everybody register anew', async () => {
@@ -102,6 +102,7 @@ describe('the ring', () => {
     const { exit, stdout } = await keys('retire', '--kid', next.keys[0]?.kid ?? '', '--json');
     expect(exit).toBe(0);
     expect((JSON.parse(stdout) as Listed).keys.map(({ state }) => state)).toEqual(['active', 'retired']);
+    expect(stored(ring()).keys.map(({ state }) => state)).toEqual(['active', 'retired']);
     expect((await keys('retire', '--kid', 'AAAA')).exit).toBe(2);
   });
 

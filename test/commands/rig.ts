@@ -1,5 +1,4 @@
 /** Commands as they are called: each in a process of its own. */
-import { jest } from '@jest/globals';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,9 +8,6 @@ import { stringify } from 'yaml';
 import { freePort } from '../../scripts/processes.ts';
 import { formatRing } from '../../src/keys/ring.ts';
 import { ringWith } from '../support/key-ring.ts';
-
-// Each command is a process that starts up; on a busy machine several take their time.
-jest.setTimeout(60_000);
 
 export interface Ended {
   /** Null when a signal ended it. */

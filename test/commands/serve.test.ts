@@ -60,6 +60,7 @@ describe('serve ends', () => {
     const call = session.request(CHECK);
     call.on('error', () => undefined);
     call.write(new Uint8Array([0, 0, 0, 1, 0, 1])); // A message that never ends.
+    await new Promise((done) => call.on('ready', done));
     await new Promise((done) => session.ping(done)); // What came before it has arrived.
     const { exit, stdout } = await service.stop();
     session.destroy();

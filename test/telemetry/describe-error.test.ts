@@ -30,6 +30,7 @@ describe('what a log may say of something thrown', () => {
 
   test.each([
     ['a message that imitates frames', Object.assign(new Error('x'), { stack: 'Error: y\n    at canary (file:1:1)' })],
+    ['a message cut short later', Object.assign(new Error('x'), { stack: 'Error: x canary\n    at f (file:1:1)' })],
     ['a message changed later', Object.assign(new Error('canary'), { message: 'other' })],
     ['a message of several lines', new Error('a\n    at canary\nb')],
     ['a name that is text', Object.assign(new Error('x'), { name: 'canary says' })],

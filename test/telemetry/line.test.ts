@@ -53,6 +53,14 @@ describe('a log line (OP-16)', () => {
     expect((JSON.parse(line) as { check_id: string }).check_id).toMatch(/\.\.\.$/);
   });
 
+  test('of fields that fill it together keeps within 4 KiB, and one long text does not push out the others', () => {
+    const filled = formatLine(HEAD, Object.fromEntries(LOG_FIELDS.map((name) => [name, 'x'.repeat(900)])));
+    expect(filled.length).toBeLessThanOrEqual(MAX_LINE_BYTES);
+    expect(filled.length).toBeGreaterThan(MAX_LINE_BYTES - 64);
+    const line = formatLine(HEAD, { check_id: 'x'.repeat(10_000), code: 'stale', detail: 'too old' });
+    expect(JSON.parse(line)).toMatchObject({ code: 'stale', detail: 'too old' });
+  });
+
   test('drops members that are no known fields', () => {
     const line = formatLine(HEAD, { code: 'stale', authorization: 'secret', toJSON: 'x' } as LogFields);
     expect(line).toContain('"code":"stale"');

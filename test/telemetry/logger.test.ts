@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import { closeSync, constants, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -82,15 +82,18 @@ describe('a logger', () => {
 });
 
 describe('a logger whose reader does not read (OP-16)', () => {
-  let folder: string;
+  const folder = mkdtempSync(join(tmpdir(), 'countersign-pipe-'));
+  const pipes: number[] = [];
   let pipe: number;
   beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), 'countersign-pipe-'));
-    execFileSync('mkfifo', [join(folder, 'pipe')]);
-    pipe = openSync(join(folder, 'pipe'), constants.O_RDWR | constants.O_NONBLOCK);
+    const path = join(folder, String(pipes.length));
+    execFileSync('mkfifo', [path]);
+    pipe = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
+    pipes.push(pipe);
   });
-  afterEach(() => {
-    closeSync(pipe);
+  // Only at the end: a logger that still tries to write must not find another test's pipe under the number of its own.
+  afterAll(() => {
+    for (const each of pipes) closeSync(each);
     rmSync(folder, { recursive: true });
   });
   const create = () =>
