@@ -3,7 +3,6 @@
  * `server.ts`; frames are `grpc-framing.ts`.
  */
 import type { Buffer } from 'node:buffer';
-import { constants } from 'node:http2';
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { createMessageCollector, frame, GRPC_STATUS } from './grpc-framing.ts';
 import type { FramingError, GrpcStatus } from './grpc-framing.ts';
@@ -51,7 +50,8 @@ export function readMessage(
     if (error !== undefined) finish(error);
   });
   stream.on('end', () => {
-    if (!isOver) finish(collector.end());
+    // A stream that is reset ends too: its message was never finished, and nobody waits for the answer.
+    if (!isOver && !stream.closed && !stream.destroyed) finish(collector.end());
   });
   stream.on('close', () => {
     isOver = true;
@@ -77,13 +77,10 @@ export function sendMessage(stream: ServerHttp2Stream, message: Uint8Array): voi
 /** Headers of an answer that has messages; status 0 follows its end. */
 export function openAnswer(stream: ServerHttp2Stream): void {
   stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
-  stream.on('wantTrailers', () => {
-    stream.sendTrailers({ 'grpc-status': String(GRPC_STATUS.ok) });
-    stopReading(stream);
-  });
+  stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': String(GRPC_STATUS.ok) }));
 }
 
-/** Ends a call without a message. @param text constant, ASCII. */
+/** Ends a call without a message; what still comes is read and dropped. @param text constant, ASCII. */
 export function sendStatus(stream: ServerHttp2Stream, status: GrpcStatus, text: string): void {
   if (isDone(stream)) return;
   const headers = {
@@ -93,21 +90,16 @@ export function sendStatus(stream: ServerHttp2Stream, status: GrpcStatus, text: 
     'grpc-message': text,
   };
   stream.respond(headers, { endStream: true });
-  stopReading(stream);
+  stream.resume();
 }
 
 /** Ends what is no call of gRPC. */
 export function sendHttpStatus(stream: ServerHttp2Stream, status: number): void {
   if (isDone(stream)) return;
   stream.respond({ ':status': status }, { endStream: true });
-  stopReading(stream);
+  stream.resume();
 }
 
 function isDone(stream: ServerHttp2Stream): boolean {
   return stream.destroyed || stream.closed || stream.headersSent;
-}
-
-/** Whatever the caller still sends is of no use (RFC 9113 section 8.1). */
-function stopReading(stream: ServerHttp2Stream): void {
-  if (!stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR);
 }

@@ -26,7 +26,7 @@ export interface Door {
   destroy(): void;
 }
 
-const CERTIFICATE_LOOK_MS = 10_000;
+const CERTIFICATE_LOOK_MS = 1000;
 const HANDSHAKE_MS = 5000;
 /** Connections come from proxies' threads, so they are few. */
 const MAX_CONNECTIONS = 4096;

@@ -20,12 +20,8 @@ const MAX_SESSION_MEMORY = 64;
 /** How long a call may take to bring its message, and to take its answer. */
 const STALL_MS = 5000;
 const LOOK_MS = 1000;
-/** How long after the announcement new calls are still taken: until the announcement is answered, at most so long. */
-const NOTICE_MS = 500;
 /** How long calls in flight may take after a session was closed for its age. */
 const AGE_GRACE_MS = 5000;
-/** "Open no new stream, but all those you have opened are served": the highest stream id there is. */
-const ALL_STREAMS = 2 ** 31 - 1;
 
 export function createSessions(
   { maxConcurrentStreams, maxConnectionAge }: CheckListener,
@@ -66,7 +62,9 @@ export function createSessions(
     },
     async drain(timeoutMs) {
       const ended = Array.from(sessions, (session) => new Promise<void>((resolve) => session.on('close', resolve)));
-      for (const session of sessions) announceEnd(session);
+      // One GOAWAY with the last call that was taken: later ones come back to the proxy as refused, to be asked again elsewhere.
+      // The usual announcement before it, "all streams", can't be used: Node would drop calls that it promises to serve.
+      for (const session of sessions) session.close();
       let timer: NodeJS.Timeout | undefined;
       const timeout = new Promise<void>((resolve) => {
         timer = setTimeout(resolve, timeoutMs);
@@ -79,20 +77,8 @@ export function createSessions(
   };
 }
 
-/** Two GOAWAYs: after the first, calls that are already on their way are still taken, so none of them has to be asked again. */
-function announceEnd(session: ServerHttp2Session): void {
-  if (session.closed || session.destroyed) return;
-  const close = () => {
-    clearTimeout(timer);
-    if (!session.destroyed) session.close();
-  };
-  const timer = setTimeout(close, NOTICE_MS);
-  session.goaway(constants.NGHTTP2_NO_ERROR, ALL_STREAMS);
-  session.ping(close);
-}
-
 function retire(session: ServerHttp2Session): void {
-  announceEnd(session);
+  session.close();
   setTimeout(() => session.destroy(), AGE_GRACE_MS).unref();
 }
 
