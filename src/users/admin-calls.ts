@@ -45,7 +45,7 @@ export function userCalls({ records, keys, audit }: AdminCallParts): readonly En
       ifVersion: v.optional(time),
       tenant,
     }), async (body) => {
-      let isNew = false;
+      let isNew = false as boolean; // Set by the callback below.
       const after = await records.update(body.tenant, body.subject, (before) => {
         if (body.ifVersion !== undefined && body.ifVersion !== (before?.v ?? 0)) throw new HttpProblem('precondition_failed', 'another version');
         isNew = before === null || before.deleted;
@@ -85,7 +85,7 @@ export function keyCalls(scheme: string, { records, keys, audit }: AdminCallPart
         kid: body.keyId,
         jwk,
         scheme,
-        expiresAt: body.expiresAtMs ?? null,
+        ...(body.expiresAtMs !== undefined && { expiresAt: body.expiresAtMs }),
         replace: false,
       });
       await audit(`credentials.${scheme}.put`, body.subject);

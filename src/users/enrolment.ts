@@ -30,7 +30,14 @@ export interface EnrolmentParts {
  * `POST <prefix>/<scheme>/enrol`: `{"aud","invitation","kid","jwk","signature"}` gives 201 `{"subject","keyId","thumbprint"}`.
  * A failed attempt after the invitation was spent needs a new one.
  */
-export function enrolmentEndpoint({ scheme, audiences, keys, invitations, signatures, audit }: EnrolmentParts): Endpoint {
+export function enrolmentEndpoint({
+  scheme,
+  audiences,
+  keys,
+  invitations,
+  signatures,
+  audit,
+}: EnrolmentParts): Endpoint {
   return defineEndpoint({
     listener: 'issuer',
     method: 'POST',
@@ -52,13 +59,17 @@ export function enrolmentEndpoint({ scheme, audiences, keys, invitations, signat
       if (!isAcceptableKey(jwk)) deny('malformed', 'a key that the key policy refuses');
 
       const digest = thumbprint(jwk);
-      const isSigned = await signatures.verify({ alg: algOf(jwk), jwk }, enrolMessage(aud, invitation, kid, digest), signature);
+      const isSigned = await signatures.verify(
+        { alg: algOf(jwk), jwk },
+        enrolMessage(aud, invitation, kid, digest),
+        signature,
+      );
       if (!isSigned) deny('signature_invalid', 'the key did not sign this enrolment');
       const invited = await invitations.spend(tenant, scheme, invitation);
       if (invited?.user == null) return deny('signature_invalid', 'no such invitation');
 
       const subject = invited.user;
-      const { isNewUse } = await keys.add(tenant, subject, { kid, jwk, scheme, expiresAt: null, replace: invited.replace });
+      const { isNewUse } = await keys.add(tenant, subject, { kid, jwk, scheme, replace: invited.replace });
       if (!isNewUse) throw new HttpProblem('conflict', 'the key is registered already');
       await audit(`credentials.${scheme}.enrol`, subject);
       return { status: 201, body: { subject, keyId: kid, thumbprint: encodeBase64url(digest) } };

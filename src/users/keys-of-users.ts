@@ -8,7 +8,7 @@ import type { UserWrites } from '../core/registration.ts';
 import { thumbprint } from '../crypto/signatures.ts';
 import { algOf } from '../encoding/jwk.ts';
 import type { RecordChange, UserRecords } from './directory.ts';
-import { MAX_KEYS } from './record.ts';
+import { MAX_KEYS, type KeyOwner } from './record.ts';
 
 export interface NewKey {
   readonly kid: string;
@@ -16,8 +16,8 @@ export interface NewKey {
   readonly jwk: PublicJwk;
   /** Name of the scheme that may use it. */
   readonly scheme: string;
-  /** Unix ms, exclusive; null for none. */
-  readonly expiresAt: number | null;
+  /** Unix ms, exclusive; null for none; absent leaves a known key's as it is. */
+  readonly expiresAt?: number | null;
   /** Another key under the same id gives way to this one. */
   readonly replace: boolean;
 }
@@ -41,19 +41,29 @@ export interface UserKeys extends UserWrites {
 const EMPTY: RecordChange = { epoch: 0, disabled: false, deleted: false, attributes: {}, keys: [] };
 
 export function createUserKeys(records: UserRecords, nowMs: () => number): UserKeys {
-  /** The entry is a hint: one that names no user, or one who lacks the key, is overwritten. */
+  /**
+   * The entry is a hint: one that names no user, or one who lacks the key, is overwritten. Who overwrites looks again afterwards: the
+   * other may have been about to write its record. `add` looks too, after its record, so that of two who register one key at once
+   * at most one keeps it.
+   */
   async function reserve(tenant: string, user: string, kid: string, jwk: PublicJwk): Promise<void> {
     const digest = thumbprint(jwk);
     for (let attempt = 0; attempt < 5; attempt += 1) {
       const { owner, text } = await records.ownerOf(tenant, digest);
-      if (owner !== null && !(owner.user === user && owner.kid === kid)) {
-        const other = await currentRecord(tenant, owner.user);
-        const holds = other?.keys.some((key) => key.kid === owner.kid && isSameKey(key.jwk, jwk)) ?? false;
-        if (holds) throw new HttpProblem('conflict', 'the key belongs to another user or has another id');
-      }
-      if (await records.setOwner(tenant, digest, text, { user, kid })) return;
+      const other = owner !== null && !(owner.user === user && owner.kid === kid) ? owner : null;
+      if (other !== null && (await holds(tenant, other, jwk))) throw keyTaken();
+      if (!(await records.setOwner(tenant, digest, text, { user, kid }))) continue;
+      if (other === null || !(await holds(tenant, other, jwk))) return;
+      const now = await records.ownerOf(tenant, digest);
+      if (now.owner?.user === user) await records.setOwner(tenant, digest, now.text, other);
+      throw keyTaken();
     }
     throw new HttpProblem('conflict', 'the key is being registered by others');
+  }
+
+  async function holds(tenant: string, { user, kid }: KeyOwner, jwk: PublicJwk): Promise<boolean> {
+    const record = await currentRecord(tenant, user);
+    return record?.keys.some((key) => key.kid === kid && isSameKey(key.jwk, jwk)) ?? false;
   }
 
   /** Past the cache. */
@@ -68,7 +78,8 @@ export function createUserKeys(records: UserRecords, nowMs: () => number): UserK
     let removed: readonly UserKey[] = [];
     const after = await records.update(tenant, user, (before) => {
       const next = before === null || before.deleted ? null : change(before);
-      removed = next === null ? [] : (before?.keys.filter((key) => !next.keys.some(({ kid }) => kid === key.kid)) ?? []);
+      removed =
+        next === null ? [] : (before?.keys.filter((key) => !next.keys.some(({ kid }) => kid === key.kid)) ?? []);
       return next;
     });
     for (const { kid, jwk } of removed) await records.removeOwner(tenant, thumbprint(jwk), { user, kid });
@@ -77,7 +88,9 @@ export function createUserKeys(records: UserRecords, nowMs: () => number): UserK
 
   return {
     async ensure(tenant, id) {
-      const record = await records.update(tenant, id, (before) => (before === null || before.deleted ? revived(before) : null));
+      const record = await records.update(tenant, id, (before) =>
+        before === null || before.deleted ? revived(before) : null,
+      );
       if (record === null) throw new HttpProblem('conflict', 'the user could not be made');
       return record;
     },
@@ -88,22 +101,33 @@ export function createUserKeys(records: UserRecords, nowMs: () => number): UserK
       return record === null || record.deleted ? null : record.epoch;
     },
 
-    async add(tenant, user, { kid, jwk, scheme, expiresAt, replace }) {
+    async add(tenant, user, key) {
+      const { kid, jwk, scheme } = key;
       await records.update(tenant, user, (before) => {
-        mergeKey(before, { kid, jwk, scheme, expiresAt, replace }, nowMs()); // Refuses before anything is written.
+        mergeKey(before, key, nowMs()); // Refuses before anything is written.
         return null;
       });
       await reserve(tenant, user, kid, jwk);
       let outcome = { isNewKey: true, isNewUse: true };
       let replaced: UserKey | undefined;
       await records.update(tenant, user, (before) => {
-        const known = before?.keys.find((key) => key.kid === kid);
+        const known = before?.keys.find((one) => one.kid === kid);
         const isKnown = known !== undefined && isSameKey(known.jwk, jwk);
         outcome = { isNewKey: !isKnown, isNewUse: !isKnown || !known.uses.includes(scheme) };
         replaced = isKnown ? undefined : known;
-        return mergeKey(before, { kid, jwk, scheme, expiresAt, replace }, nowMs());
+        return mergeKey(before, key, nowMs());
       });
       if (replaced !== undefined) await records.removeOwner(tenant, thumbprint(replaced.jwk), { user, kid });
+      const { owner } = await records.ownerOf(tenant, thumbprint(jwk));
+      if (outcome.isNewKey && !(owner?.user === user && owner.kid === kid)) {
+        const isOurs = (one: UserKey) => one.kid === kid && isSameKey(one.jwk, jwk);
+        await records.update(
+          tenant,
+          user,
+          (before) => before && { ...before, keys: before.keys.filter((one) => !isOurs(one)) },
+        );
+        throw keyTaken();
+      }
       return outcome;
     },
 
@@ -144,20 +168,33 @@ function mergeKey(before: UserRecord | null, key: NewKey, nowMs: number): Record
   const known = base.keys.find(({ kid }) => kid === key.kid);
   if (known !== undefined && isSameKey(known.jwk, key.jwk)) {
     const uses = known.uses.includes(key.scheme) ? known.uses : [...known.uses, key.scheme];
-    return { ...base, keys: base.keys.map((one) => (one === known ? { ...known, uses, expiresAt: key.expiresAt } : one)) };
+    return {
+      ...base,
+      keys: base.keys.map((one) =>
+        one === known
+          ? { ...known, uses, expiresAt: key.expiresAt === undefined ? known.expiresAt : key.expiresAt }
+          : one,
+      ),
+    };
   }
   if (known !== undefined && !key.replace) throw new HttpProblem('conflict', 'another key has this id');
   const others = base.keys.filter((one) => one !== known);
   if (others.length >= MAX_KEYS) throw new HttpProblem('conflict', `a user has at most ${MAX_KEYS} keys`);
-  const { kid, jwk, scheme, expiresAt } = key;
+  const { kid, jwk, scheme, expiresAt = null } = key;
   return { ...base, keys: [...others, { kid, alg: algOf(jwk), jwk, uses: [scheme], addedAt: nowMs, expiresAt }] };
 }
 
 /** @param kid of the one key it is about; absent: all. */
 function withoutUse(keys: readonly UserKey[], scheme: string, kid?: string): UserKey[] {
   return keys
-    .map((key) => (kid === undefined || key.kid === kid ? { ...key, uses: key.uses.filter((use) => use !== scheme) } : key))
+    .map((key) =>
+      kid === undefined || key.kid === kid ? { ...key, uses: key.uses.filter((use) => use !== scheme) } : key,
+    )
     .filter((key) => key.uses.length > 0);
+}
+
+function keyTaken(): HttpProblem {
+  return new HttpProblem('conflict', 'the key belongs to another user or has another id');
 }
 
 function isSameKey(a: PublicJwk, b: PublicJwk): boolean {
