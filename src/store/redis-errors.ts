@@ -21,6 +21,9 @@ const REASONS: Readonly<Record<string, StoreFaultReason>> = {
   NOPERM: 'auth',
 };
 
+/** Of a command inside a script, NOPERM reads so. */
+const REFUSED_IN_SCRIPT = 'ERR ACL failure in script';
+
 /** The server can't be asked now. The others say something about one command, or wait for the operator. */
 const BREAKING: ReadonlySet<StoreFaultReason> = new Set(['down', 'timeout', 'readonly', 'loading', 'busy', 'moved']);
 
@@ -29,7 +32,7 @@ export function storeFault(thrown: unknown): StoreFault {
   if (thrown instanceof StoreFault) return thrown;
   if (!Error.isError(thrown)) return new StoreFault('protocol', 'the client library threw something that is no error');
   if (thrown.name === 'ReplyError') {
-    const word = firstWord(thrown.message);
+    const word = thrown.message.startsWith(REFUSED_IN_SCRIPT) ? 'NOPERM' : firstWord(thrown.message);
     const reason = REASONS[word] ?? 'protocol';
     return new StoreFault(
       reason,

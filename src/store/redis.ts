@@ -130,7 +130,8 @@ export function createRedisStore(options: RedisStoreOptions): Store {
   /** One fenced script; a caller that judged by an older horizon is refused once. */
   const fenced = async (call: string, script: Script, key: Key, args: Arguments, via?: Evaluator) => {
     begin();
-    if (storeClock.state() !== 'good') throw new StoreFault('clock', 'the clock of the server is not yet trusted again');
+    if (storeClock.state() !== 'good')
+      throw new StoreFault('clock', 'the clock of the server is not yet trusted again');
     if (rejudge.mustJudgeAgain(call)) throw new StoreFault('horizon_moved', 'the horizon rose during the judgement');
     try {
       return await fence.run(script, laneOf(key), nameOf(key), args, via);

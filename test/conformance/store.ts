@@ -39,7 +39,6 @@ export function storeConformance(title: string, open: () => Promise<OpenStore>):
 
     afterAll(() => opened.close());
 
-    const newKey = (keyClass: KeyClass = 'o') => storeKey(keyClass, 'conformance', randomUUID());
     const soon = () => opened.nowMs() + MINUTE_MS;
 
     test('get of an unknown key is null (ST-01)', async () => {
@@ -47,7 +46,16 @@ export function storeConformance(title: string, open: () => Promise<OpenStore>):
     });
 
     test('put then get gives back every text up to 16 KiB, NUL, CRLF and astral characters included (ST-01)', async () => {
-      const texts = ['', '\0', '\r\n', '*3\r\n$3\r\nSET\r\n', '\u{1f511}\u{10ffff}', 'é€', 'x'.repeat(16_384), '€'.repeat(5_461)];
+      const texts = [
+        '',
+        '\0',
+        '\r\n',
+        '*3\r\n$3\r\nSET\r\n',
+        '\u{1f511}\u{10ffff}',
+        'é€',
+        'x'.repeat(16_384),
+        '€'.repeat(5_461),
+      ];
       for (const text of texts) {
         const key = newKey();
         await store.put(key, text, MINUTE_MS);
@@ -272,4 +280,8 @@ export function storeConformance(title: string, open: () => Promise<OpenStore>):
       );
     });
   });
+}
+
+function newKey(keyClass: KeyClass = 'o'): Key {
+  return storeKey(keyClass, 'conformance', randomUUID());
 }

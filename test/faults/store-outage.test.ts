@@ -50,19 +50,19 @@ interface Load {
 
 /** Claims new values all the time, `width` at once. */
 function load(store: Store, width = 20): Load {
-  let isOver = false;
+  const over = new AbortController();
   let count = 0;
   const run: Load = {
     claimed: new Set(),
     reasons: new Map(),
     slowestMs: 0,
     async stop() {
-      isOver = true;
+      over.abort();
       await done;
     },
   };
   const one = async () => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       const id = `load ${(count += 1)}`;
       const startMs = performance.now();
       try {
@@ -115,7 +115,9 @@ test('kill -9 under load: faults only, at once when the breaker is open, and the
   await untilServing(store);
   await until('the load is served again', () => running.claimed.size > spent);
   await running.stop();
-  expect([...running.reasons.keys()].every((reason) => ['down', 'horizon_moved', 'timeout'].includes(reason))).toBe(true);
+  expect([...running.reasons.keys()].every((reason) => ['down', 'horizon_moved', 'timeout'].includes(reason))).toBe(
+    true,
+  );
   expect(store.horizonMs()).toBeGreaterThan(spentUntilMs);
 });
 

@@ -23,6 +23,10 @@ const ERRORS: readonly (readonly [text: string, reason: StoreFaultReason])[] = [
   ['NOAUTH Authentication required.', 'auth'],
   ['WRONGPASS invalid username-password pair or user is disabled.', 'auth'],
   ["NOPERM User countersign has no permissions to run the 'set' command", 'auth'],
+  [
+    "ERR ACL failure in script: User countersign has no permissions to run the 'set' command script: on @user_script:1.",
+    'auth',
+  ],
   ['WRONGTYPE Operation against a key holding the wrong kind of value', 'protocol'],
   ['MISCONF Redis is configured to save RDB snapshots, but it is currently unable to persist to disk.', 'protocol'],
   ["ERR unknown command 'EVALSHA', with args beginning with: secret-argument", 'protocol'],
@@ -34,7 +38,7 @@ const ERRORS: readonly (readonly [text: string, reason: StoreFaultReason])[] = [
   ['', 'protocol'],
 ];
 
-/** Nothing a script may answer, each with the claim's words in it where that is possible. */
+/** Nothing a script may answer, each with the claim's words in it where that is possible. NOW is the time. */
 const WRONG_FENCED: readonly (readonly [title: string, raw: string])[] = [
   ['a simple string', '+claimed\r\n'],
   ['a bulk string', '$7\r\nclaimed\r\n'],
@@ -43,19 +47,19 @@ const WRONG_FENCED: readonly (readonly [title: string, raw: string])[] = [
   ['the RESP3 null', '_\r\n'],
   ['true', '#t\r\n'],
   ['a double', ',1.5\r\n'],
-  ['a map', `%1\r\n$7\r\nclaimed\r\n:${Date.now()}\r\n`],
+  ['a map', `%1\r\n$7\r\nclaimed\r\n:NOW\r\n`],
   ['an empty array', '*0\r\n'],
   ['the null array', '*-1\r\n'],
   ['an array without a time', '*1\r\n$7\r\nclaimed\r\n'],
-  ['a time that is text', `*2\r\n$7\r\nclaimed\r\n$13\r\n${Date.now()}\r\n`],
+  ['a time that is text', `*2\r\n$7\r\nclaimed\r\n$13\r\nNOW\r\n`],
   ['a time that is nil', '*2\r\n$7\r\nclaimed\r\n$-1\r\n'],
   ['a time that is no integer', '*2\r\n$7\r\nclaimed\r\n,0.5\r\n'],
-  ['another name', `*2\r\n$7\r\nCLAIMED\r\n:${Date.now()}\r\n`],
-  ['a name that is an array', `*2\r\n*1\r\n$7\r\nclaimed\r\n:${Date.now()}\r\n`],
-  ['a mark that is none', `*3\r\n$4\r\nmark\r\n:${Date.now()}\r\n$3\r\nabc\r\n`],
-  ['a mark without a time', `*3\r\n$4\r\nmark\r\n:${Date.now()}\r\n$41\r\n${'a'.repeat(40)}:\r\n`],
-  ['a mark of a run id too short', `*3\r\n$4\r\nmark\r\n:${Date.now()}\r\n$5\r\nabc:1\r\n`],
-  ['an error inside the array', `*2\r\n-ERR claimed\r\n:${Date.now()}\r\n`],
+  ['another name', `*2\r\n$7\r\nCLAIMED\r\n:NOW\r\n`],
+  ['a name that is an array', `*2\r\n*1\r\n$7\r\nclaimed\r\n:NOW\r\n`],
+  ['a mark that is none', `*3\r\n$4\r\nmark\r\n:NOW\r\n$3\r\nabc\r\n`],
+  ['a mark without a time', `*3\r\n$4\r\nmark\r\n:NOW\r\n$41\r\n${'a'.repeat(40)}:\r\n`],
+  ['a mark of a run id too short', `*3\r\n$4\r\nmark\r\n:NOW\r\n$5\r\nabc:1\r\n`],
+  ['an error inside the array', `*2\r\n-ERR claimed\r\n:NOW\r\n`],
 ];
 
 let fake: FakeRedis;
@@ -73,7 +77,6 @@ beforeEach(async () => {
   fake.behave();
   store = redisStoreOn(fake.url);
   await until('the fake server is trusted', () => store.state() === 'ok');
-
 });
 
 const key = storeKey('c', 'replies', 'x');
@@ -103,7 +106,7 @@ describe('error texts', () => {
 
 describe('wrong types', () => {
   test.each(WRONG_FENCED)('a script answered by %s: protocol', async (_title, raw) => {
-    fake.answer('evalsha', raw);
+    fake.answer('evalsha', raw.replace('NOW', String(Date.now())));
     for (const verb of Object.values(verbs)) expect((await faultOf(verb())).reason).toBe('protocol');
   });
 
@@ -130,11 +133,14 @@ describe('wrong types', () => {
     expect((await faultOf(store.claim(key, 'me', soon()))).reason).toBe('clock');
   });
 
-  test.each([-600_000, -1_500, 1_500, 600_000])('a time off by %i ms: clock, whatever else it said', async (offsetMs) => {
-    fake.answer('evalsha', `*2\r\n$7\r\nclaimed\r\n:${Date.now() + offsetMs}\r\n`);
-    expect((await faultOf(store.claim(key, 'me', soon()))).reason).toBe('clock');
-    expect(store.state()).toBe('clock');
-  });
+  test.each([-600_000, -1_500, 1_500, 600_000])(
+    'a time off by %i ms: clock, whatever else it said',
+    async (offsetMs) => {
+      fake.answer('evalsha', `*2\r\n$7\r\nclaimed\r\n:${Date.now() + offsetMs}\r\n`);
+      expect((await faultOf(store.claim(key, 'me', soon()))).reason).toBe('clock');
+      expect(store.state()).toBe('clock');
+    },
+  );
 
   test.each([
     ['get', ':1\r\n', () => store.get(key)],

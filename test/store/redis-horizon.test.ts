@@ -39,7 +39,9 @@ async function replayAfter(store: Store, loss: () => Promise<unknown>): Promise<
   await store.claim(key('other'), 'any', soon()).catch(() => undefined);
   expect(store.horizonMs()).toBeGreaterThan(before);
   expect(store.horizonMs()).toBeGreaterThan(madeAtMs);
-  expect(() => requireAfterHorizon({ madeAtMs, leadMs: 0, nowMs: Date.now() }, store.horizonMs())).toThrow('the store lost state');
+  expect(() => requireAfterHorizon({ madeAtMs, leadMs: 0, nowMs: Date.now() }, store.horizonMs())).toThrow(
+    'the store lost state',
+  );
 }
 
 test('a first start: the horizon is the start plus skew', async () => {
