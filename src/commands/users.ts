@@ -104,7 +104,9 @@ function attributesOf(values: Values): unknown {
   }
 }
 
-/** Only the public members leave this machine, also when the file holds the private key. */
+/**
+ * A JWK, or what `keys client --json` printed. Only the public members leave this machine, also when the file holds the private key.
+ */
 function publicJwkOf(file: string): object {
   let jwk: unknown;
   try {
@@ -115,6 +117,7 @@ function publicJwkOf(file: string): object {
   }
   if (typeof jwk !== 'object' || jwk === null)
     throw new CommandError(EXIT.unreadable, `${file}: expected a JWK in JSON`);
-  const { kty, crv, x, y } = jwk as Record<string, unknown>;
+  const { kty, crv, x, y } =
+    (jwk as { publicJwk?: Record<string, unknown> }).publicJwk ?? (jwk as Record<string, unknown>);
   return y === undefined ? { kty, crv, x } : { kty, crv, x, y };
 }

@@ -3,7 +3,8 @@
  * A child that no longer fits counts under `other`, from the leftmost label on, so that what alerts look at stays exact longest.
  * Which metrics there are is `metrics.ts`.
  */
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { Counter, Gauge, type Registry } from 'prom-client';
+import { createHistogram, type Distribution } from './histogram.ts';
 
 /** Series of one process, every line of the exposition counted, buckets too. Histograms can't crowd out counters. */
 export const MAX_SERIES = { histograms: 350, others: 150 } as const;
@@ -21,9 +22,6 @@ export interface Count {
 }
 export interface Level {
   set(value: number): void;
-}
-export interface Distribution {
-  observe(value: number): void;
 }
 /** Values in the order of the labels. Cheap: the child is looked up, never made twice. */
 export type Family<Child> = (...values: readonly string[]) => Child;
@@ -141,18 +139,10 @@ export function createFamilies(registry: Registry): Families {
     buckets: readonly number[],
     overflow: 'other' | 'none' = 'other',
   ): Family<Distribution> {
-    const metric = new Histogram<string>({
-      name,
-      help,
-      labelNames: Object.keys(labels),
-      buckets: [...buckets],
-      registers,
-    });
+    const { metric, child } = createHistogram(name, help, buckets);
     registry.registerMetric(metric);
     // Besides the buckets: +Inf, sum and count.
-    return createFamily(labels, { budget: histograms, linesPerChild: buckets.length + 3, overflow }, (values) =>
-      metric.labels(values),
-    );
+    return createFamily(labels, { budget: histograms, linesPerChild: buckets.length + 3, overflow }, child);
   }
 
   return { counter, gauge, reading, table, histogram };

@@ -79,3 +79,17 @@ test('rows of a table vanish when they are no longer told', async () => {
   hash = 'bbb';
   expect(await lines()).toEqual(['t{hash="bbb"} 1']);
 });
+
+test('a histogram has cumulative buckets with inclusive bounds, and a value that is no number leaves no trace', async () => {
+  const { histogram, lines } = createFixture();
+  const child = histogram('h', 'help', { a: ['x'] }, [-1, 0, 2.5])('x');
+  for (const value of [-5, -1, 0, 2.5, 3.5, Number.NaN, Number.POSITIVE_INFINITY]) child.observe(value);
+  expect(await lines()).toEqual([
+    'h_bucket{le="-1",a="x"} 2',
+    'h_bucket{le="0",a="x"} 3',
+    'h_bucket{le="2.5",a="x"} 4',
+    'h_bucket{le="+Inf",a="x"} 5',
+    'h_sum{a="x"} 0',
+    'h_count{a="x"} 5',
+  ]);
+});
