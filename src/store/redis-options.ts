@@ -47,7 +47,7 @@ export function redisOptions(settings: RedisSettings, socketTimeoutMs: number): 
   return { ...common, db: settings.database, ...target };
 }
 
-export function clusterOptions(settings: RedisSettings, socketTimeoutMs: number): ClusterOptions {
+export function clusterOptions(settings: RedisSettings, socketTimeoutMs: number) {
   return {
     lazyConnect: true,
     enableOfflineQueue: false,
@@ -61,8 +61,8 @@ export function clusterOptions(settings: RedisSettings, socketTimeoutMs: number)
     slotsRefreshInterval: 5_000,
     slotsRefreshTimeout: 500,
     clusterRetryStrategy: () => null,
-    redisOptions: nodeOptions(settings, socketTimeoutMs),
-  };
+    redisOptions: { ...nodeOptions(settings, socketTimeoutMs), replyMapping: 'resp3' as const },
+  } satisfies ClusterOptions;
 }
 
 export function addresses(settings: RedisSettings): readonly RedisAddress[] {

@@ -16,6 +16,7 @@ import { observed } from './observed.ts';
 import { createCommands, type Commands } from './redis-commands.ts';
 import { createDurableWrites } from './redis-durable.ts';
 import { createFence, type Evaluator, type Fence } from './redis-fence.ts';
+import { createRedisClusterLink } from './redis-cluster-link.ts';
 import { createRedisLink, type Arguments } from './redis-link.ts';
 import type { ReadSecret } from './redis-options.ts';
 import { CLAIM, SWAP, TAKE, type Script } from './redis-scripts.ts';
@@ -39,8 +40,6 @@ export interface RedisStoreOptions {
 /** Dials at once and for as long as it lives; until the self-test has passed every verb throws. */
 export function createRedisStore(options: RedisStoreOptions): Store {
   const { settings, skewMs, clock, observer } = options;
-  if (settings.mode === 'cluster')
-    throw new Error('store.redis.mode: expected "single" or "sentinel": this version has no Cluster client yet');
   const monotonicMs = () => clock.monotonicMs();
   const lanes = lanesOf(settings);
   const durableReplicas = durableReplicasOf(settings);
@@ -56,10 +55,13 @@ export function createRedisStore(options: RedisStoreOptions): Store {
   const storeClock = createStoreClock(lanes, options.maxStoreOffsetMs, skewMs);
   const breaker = createBreaker(monotonicMs, (isOpen) => observer.breaker(isOpen));
   const health = createHealth({ clock, observer, breaker, storeClock, marks });
-  const deadline = createDeadline(settings.commandTimeout, monotonicMs);
+  // In a Cluster one verb may take several commands: redirects multiply.
+  const verbTimeoutMs = settings.commandTimeout + (settings.mode === 'cluster' ? 10 : 0);
+  const deadline = createDeadline(verbTimeoutMs, monotonicMs);
 
   const { readSecret } = options;
-  const link = createRedisLink({
+  const createLink = settings.mode === 'cluster' ? createRedisClusterLink : createRedisLink;
+  const link = createLink({
     settings,
     socketTimeoutMs: settings.socketTimeout,
     readSecret,
@@ -85,13 +87,13 @@ export function createRedisStore(options: RedisStoreOptions): Store {
   const durableLink =
     durableReplicas === 0
       ? undefined
-      : createRedisLink({
+      : createLink({
           settings,
           socketTimeoutMs: settings.socketTimeout + settings.durable.timeout,
           readSecret,
           events: { up() {}, down() {}, count: (connections) => observer.connections('durable', connections) },
         });
-  const durableDeadline = createDeadline(settings.commandTimeout + settings.durable.timeout, monotonicMs);
+  const durableDeadline = createDeadline(verbTimeoutMs + settings.durable.timeout, monotonicMs);
   const durable =
     durableLink === undefined
       ? undefined
