@@ -1,0 +1,35 @@
+import { describe, expect, test } from '@jest/globals';
+import { Secret } from '../../src/core/secret.ts';
+import { constantTimeEqual } from '../../src/crypto/equal.ts';
+import { hmacSha256 } from '../../src/crypto/mac.ts';
+import { toHex, utf8 } from '../../src/encoding/bytes.ts';
+import { hex } from '../support/bytes.ts';
+import wycheproof from '../vectors/third-party/wycheproof-hmac-sha256.json' with { type: 'json' };
+
+test('every verdict of Wycheproof', () => {
+  const others = wycheproof.cases.filter(({ key, message, tag, result }) => {
+    const verdict = constantTimeEqual(hmacSha256(hex(key), hex(message)), hex(tag));
+    return verdict !== (result === 'valid');
+  });
+  expect(others).toEqual([]);
+});
+
+test('takes a secret, and chunks one behind the other', () => {
+  const whole = toHex(hmacSha256(utf8('Jefe'), 'what do ya want for nothing?')); // RFC 4231 case 2
+  expect(whole).toBe('5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843');
+  expect(toHex(hmacSha256(new Secret(utf8('Jefe')), utf8('what do ya '), 'want for nothing?'))).toBe(whole);
+});
+
+describe('constantTimeEqual', () => {
+  test('is false for any flipped bit and for a different length, without throwing', () => {
+    const mac = hmacSha256(utf8('k'), 'm');
+    expect(constantTimeEqual(mac, Uint8Array.from(mac))).toBe(true);
+    for (let bit = 0; bit < 256; bit++) {
+      const other = Uint8Array.from(mac, (byte, i) => (i === bit >> 3 ? byte ^ (1 << (bit & 7)) : byte));
+      expect(constantTimeEqual(mac, other)).toBe(false);
+    }
+    expect(constantTimeEqual(mac, mac.subarray(0, 31))).toBe(false);
+    expect(constantTimeEqual(mac, new Uint8Array(0))).toBe(false);
+    expect(constantTimeEqual(new Uint8Array(0), new Uint8Array(0))).toBe(true);
+  });
+});
