@@ -92,7 +92,9 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
   };
   const listener = (request: IncomingMessage, response: ServerResponse) => void respond(options, request, response);
   const server =
-    options.tls === undefined ? createServer(settings, listener) : createTlsServer({ ...settings, ...options.tls }, listener);
+    options.tls === undefined
+      ? createServer(settings, listener)
+      : createTlsServer({ ...settings, ...options.tls }, listener);
   server.maxConnections = options.maxConnections;
   server.on('clientError', (_error, socket) => socket.destroy());
   const address = await listen(server, options);
@@ -127,7 +129,10 @@ async function respond(options: HttpOptions, request: IncomingMessage, response:
     write(request, response, { ...answer, headers: [...common, ...(answer.headers ?? [])] });
   } catch (thrown) {
     const refusal = refusalOf(thrown, options);
-    write(request, response, { ...problem(refusal, mounted?.endpoint, owner), headers: [...common, ...refusal.headers] });
+    write(request, response, {
+      ...problem(refusal, mounted?.endpoint, owner),
+      headers: [...common, ...refusal.headers],
+    });
   } finally {
     if (mounted !== undefined) {
       options.events.request({
@@ -154,7 +159,11 @@ async function answerTo(
 
   const { endpoint } = mounted;
   const raw = await readBody(request, options.bodyBytes());
-  const source = sourceOf(request.socket.remoteAddress ?? '', request.headersDistinct['x-forwarded-for'] ?? [], options.trustedHops());
+  const source = sourceOf(
+    request.socket.remoteAddress ?? '',
+    request.headersDistinct['x-forwarded-for'] ?? [],
+    options.trustedHops(),
+  );
   const call: EndpointCall = {
     body: undefined,
     raw,
@@ -174,7 +183,13 @@ async function answerTo(
 }
 
 /** A body that can't be read is charged to its address all the same. */
-function readMembers(options: HttpOptions, request: IncomingMessage, mounted: Mounted, source: string, raw: Uint8Array): unknown {
+function readMembers(
+  options: HttpOptions,
+  request: IncomingMessage,
+  mounted: Mounted,
+  source: string,
+  raw: Uint8Array,
+): unknown {
   try {
     requireJson(request);
     const result = v.safeParse(mounted.endpoint.body as v.GenericSchema, parseStrictJson(raw));
@@ -213,7 +228,8 @@ interface Refusal {
 
 function refusalOf(thrown: unknown, { clock, events }: HttpOptions): Refusal {
   if (thrown instanceof Denial) return denied(thrown, clock.nowMs());
-  if (thrown instanceof MethodRefused) return { status: thrown.status, code: thrown.code, headers: [['allow', thrown.allowed]] };
+  if (thrown instanceof MethodRefused)
+    return { status: thrown.status, code: thrown.code, headers: [['allow', thrown.allowed]] };
   if (thrown instanceof HttpProblem) return { status: thrown.status, code: thrown.code, headers: [] };
   const fault = thrown instanceof Fault ? thrown : undefined;
   events.fault(fault?.reason ?? 'internal', thrown);
@@ -239,10 +255,11 @@ function crossOriginHeaders({ crossOrigin }: HttpOptions, request: IncomingMessa
 }
 
 function write(request: IncomingMessage, response: ServerResponse, { status, body, headers = [] }: Answer): void {
-  if (response.headersSent || response.destroyed) return;
+  if (response.headersSent) return;
+  response.statusCode = status; // Also of an answer that nobody hears: it is counted.
+  if (response.destroyed) return;
   const isBytes = ArrayBuffer.isView(body);
   const bytes = isBytes ? (body as Uint8Array) : new TextEncoder().encode(JSON.stringify(body));
-  response.statusCode = status;
   response.setHeader('cache-control', 'no-store');
   if (status !== 204 && status !== 304) {
     response.setHeader('content-type', isBytes && status >= 400 ? PROBLEM_TYPE : 'application/json');
@@ -266,7 +283,10 @@ function listen(server: Server, { address: text, setting }: HttpOptions): Promis
   }
   return new Promise((resolve, reject) => {
     const failed = (error: NodeJS.ErrnoException) => {
-      const what = error.code === 'EADDRINUSE' ? 'is taken; stop what listens there or choose another' : `can't be bound (${error.code})`;
+      const what =
+        error.code === 'EADDRINUSE'
+          ? 'is taken; stop what listens there or choose another'
+          : `can't be bound (${error.code})`;
       reject(new Error(`${setting}: ${text} ${what}`, { cause: error }));
     };
     server.once('error', failed);
