@@ -70,6 +70,8 @@ interface Graph {
 }
 
 const SERVING_LOOK_MS = 200;
+/** A loop that is late with so few Checks in flight is late for another reason: turning them away would help nobody. */
+const FEW_CHECKS = 16;
 const HTTP_GRACE_MS = 2000;
 
 /** @throws what kept it from starting; then nothing stays open, or the process would live on as half a service. */
@@ -140,7 +142,7 @@ async function start({ loaded, events, version, reload }: SidecarOptions, opened
     authenticate: () => graph.authenticate,
     settings: () => graph.loaded.config.envoy,
     maxInFlight: () => graph.loaded.config.process.maxInFlight,
-    mustShed: () => eventLoop.p99Ms() > graph.loaded.config.process.shedDelay,
+    mustShed: () => handler.inFlight() > FEW_CHECKS && eventLoop.p99Ms() > graph.loaded.config.process.shedDelay,
     clock,
     events,
   });

@@ -7,8 +7,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { type EnvoyTree, renderEnvoy } from '../../scripts/envoy-config.ts';
-import { envoyBinary } from '../../scripts/fetch-envoy.ts';
+import { type EnvoyTree, extAuthz, renderEnvoy } from '../../scripts/envoy-config.ts';
+import { envoyBinary, type EnvoyVersion } from '../../scripts/fetch-envoy.ts';
 import { formatRing } from '../../src/keys/ring.ts';
 import { freePort, startProcess, stopAll, whenAnswers } from '../../scripts/processes.ts';
 import { ringWith } from './key-ring.ts';
@@ -16,6 +16,8 @@ import { ringWith } from './key-ring.ts';
 export interface DeploymentOptions {
   /** Settings of challenge-signature, as in the file. */
   readonly settings?: object;
+  /** Default: the newest. */
+  readonly envoy?: EnvoyVersion;
   /** Changes countersign's configuration before it starts. */
   readonly change?: (config: ServiceConfig) => void;
   /** Changes Envoy's configuration before it starts. */
@@ -32,6 +34,12 @@ export interface ServiceConfig {
 export interface Deployment {
   /** Envoy, by which everything is reached. */
   readonly url: string;
+  /** Envoy's own admin listener. */
+  readonly envoyAdmin: string;
+  /** `host:port` of countersign's admin listener. */
+  readonly adminAddress: string;
+  /** `unix:/path` of countersign's check listener. */
+  readonly check: string;
   /** A call of the admin API. @returns the answer's members. @throws Error for anything but 2xx. */
   admin(method: 'PUT' | 'POST', path: string, body: object): Promise<Record<string, unknown>>;
   /** Changes countersign's configuration and has it reloaded. @throws Error when that is refused. */
@@ -44,6 +52,7 @@ export interface Deployment {
 /** One at a time in a test file. */
 export async function openDeployment({
   settings = {},
+  envoy,
   change,
   changeEnvoy,
 }: DeploymentOptions = {}): Promise<Deployment> {
@@ -75,6 +84,7 @@ export async function openDeployment({
       admin: { address: `127.0.0.1:${admin}`, tokenFile },
     },
     issuer: { audiences: [url] },
+    envoy: { checkBudget: PATIENCE },
     schemes: { 'challenge-signature': settings },
     routes: {
       api: { schemes: ['challenge-signature'], publicOrigins: [url] },
@@ -88,7 +98,10 @@ export async function openDeployment({
     issuer: `127.0.0.1:${issuer}`,
     backend: `127.0.0.1:${backend}`,
   };
-  const envoyFile = await write('envoy.yaml', renderEnvoy(addresses, changeEnvoy));
+  const envoyFile = await write('envoy.yaml', renderEnvoy(addresses, (config) => {
+    bePatient(config);
+    changeEnvoy?.(config);
+  }));
   change?.(configuration);
   const configFile = await write('config.yaml', stringify(configuration));
 
@@ -97,7 +110,7 @@ export async function openDeployment({
   startProcess('countersign', process.execPath, ['src/cli.ts', 'serve', '--config', configFile], log('countersign'));
   startProcess(
     'Envoy',
-    await envoyBinary(),
+    await envoyBinary(envoy),
     ['-c', envoyFile, '--disable-hot-restart', '--concurrency', '1', '--log-level', 'warning'],
     log('envoy'),
   );
@@ -126,6 +139,9 @@ export async function openDeployment({
 
   return {
     url,
+    envoyAdmin: `http://127.0.0.1:${envoyAdmin}`,
+    adminAddress: `127.0.0.1:${admin}`,
+    check,
     admin: call,
     async reconfigure(next) {
       next(configuration);
@@ -135,4 +151,13 @@ export async function openDeployment({
     ringFile,
     stop,
   };
+}
+
+/** Tests share a machine with each other: what takes long there is not what they are about. */
+export const PATIENCE = '3s';
+
+function bePatient(config: EnvoyTree): void {
+  const service = extAuthz(config).grpc_service;
+  service.timeout = '8s';
+  service.retry_policy.retry_back_off.max_interval = '4s';
 }
