@@ -28,7 +28,10 @@ async function checkPlanted(): Promise<ToolResult> {
     await writeFile(join(folder, 'src', 'schemes', 'planted', 'verify.ts'), verify);
     const { ok, output } = await cruise(folder);
     const isCaught = !ok && output.includes('schemes may import: src/schemes/planted/verify.ts');
-    return { ok: isCaught, output: isCaught ? '' : `a planted import of store/ by a scheme was not caught:\n${output}` };
+    return {
+      ok: isCaught,
+      output: isCaught ? '' : `a planted import of store/ by a scheme was not caught:\n${output}`,
+    };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

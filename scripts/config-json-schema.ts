@@ -1,6 +1,5 @@
 /** The JSON Schema of the configuration file, for editors: the form of the text, not what it becomes. */
 import { toJsonSchema } from '@valibot/to-json-schema';
-import type { GenericSchema } from 'valibot';
 import { configSchema } from '../src/config/schema.ts';
 import { schemes } from '../src/schemes/index.ts';
 
@@ -8,8 +7,10 @@ import { schemes } from '../src/schemes/index.ts';
 const OPTIONS = { typeMode: 'input', errorMode: 'ignore' } as const;
 
 export function configJsonSchema(): object {
-  const whole = toJsonSchema(configSchema as GenericSchema, OPTIONS) as { properties: Record<string, object> };
-  const ofSchemes = Object.fromEntries(schemes.map(({ name, settings }) => [name, withoutDialect(toJsonSchema(settings, OPTIONS))]));
+  const whole = toJsonSchema(configSchema, OPTIONS) as { properties: Record<string, object> };
+  const ofSchemes = Object.fromEntries(
+    schemes.map(({ name, settings }) => [name, withoutDialect(toJsonSchema(settings, OPTIONS))]),
+  );
   return {
     ...whole,
     title: 'countersign configuration',

@@ -2,7 +2,16 @@
 import * as v from 'valibot';
 import { RESTART_KEYS } from '../src/config/restart-keys.ts';
 import { configSchema } from '../src/config/schema.ts';
-import { childOf, defaultOf, expectationOf, isRequired, membersOf, shapeOf, unwrap, type Schema } from '../src/config/schema-walk.ts';
+import {
+  childOf,
+  defaultOf,
+  expectationOf,
+  isRequired,
+  membersOf,
+  shapeOf,
+  unwrap,
+  type Schema,
+} from '../src/config/schema-walk.ts';
 import { schemes } from '../src/schemes/index.ts';
 
 const HEAD = `# Configuration
@@ -31,14 +40,17 @@ interface Row {
 export function configReference(): string {
   const sections = Object.entries(configSchema.entries).map(([key, schema]): string => {
     if (key === 'schemes') return schemeSections();
-    return section(`\`${key}\``, meaningOf(schema as Schema), rowsOf(schema as Schema, key));
+    return section(`\`${key}\``, meaningOf(schema), rowsOf(schema, key));
   });
-  return `${[HEAD, ...sections].join('\n')}`;
+  return [HEAD, ...sections].join('\n');
 }
 
 function schemeSections(): string {
-  const intro = '## `schemes`\n\nThe schemes that exist here, each with its settings; `{}` takes the defaults. Required.\n';
-  const each = schemes.map(({ name, settings }) => table(`### \`schemes.${name}\``, '', rowsOf(settings, `schemes.${name}`)));
+  const intro =
+    '## `schemes`\n\nThe schemes that exist here, each with its settings; `{}` takes the defaults. Required.\n';
+  const each = schemes.map(({ name, settings }) =>
+    table(`### \`schemes.${name}\``, '', rowsOf(settings, `schemes.${name}`)),
+  );
   return [intro, ...each].join('\n');
 }
 
@@ -47,13 +59,25 @@ function section(title: string, meaning: string, rows: readonly Row[]): string {
 }
 
 function table(title: string, meaning: string, rows: readonly Row[]): string {
-  const lines = rows.map(({ path, form, standard, meaning: what }) => `| \`${path}\`${needsRestart(path) ? ' R' : ''} | ${form} | ${standard} | ${what} |`);
-  return [title, '', ...(meaning === '' ? [] : [meaning, '']), '| key | form | default | meaning |', '|---|---|---|---|', ...lines, ''].join('\n');
+  const lines = rows.map(
+    ({ path, form, standard, meaning: what }) =>
+      `| \`${path}\`${needsRestart(path) ? ' R' : ''} | ${form} | ${standard} | ${what} |`,
+  );
+  return [
+    title,
+    '',
+    ...(meaning === '' ? [] : [meaning, '']),
+    '| key | form | default | meaning |',
+    '|---|---|---|---|',
+    ...lines,
+    '',
+  ].join('\n');
 }
 
 function rowsOf(schema: Schema, path: string): Row[] {
   const shape = shapeOf(schema);
-  if (shape.kind === 'record') return [row(schema, path), ...rowsOf(shape.value, `${path}.<name>`)].slice(path === 'routes' ? 1 : 0);
+  if (shape.kind === 'record')
+    return [row(schema, path), ...rowsOf(shape.value, `${path}.<name>`)].slice(path === 'routes' ? 1 : 0);
   const members = membersOf(schema);
   if (members === undefined || isLeafMap(schema)) return [row(schema, path)];
   return Object.keys(members).flatMap((key) => {

@@ -19,24 +19,42 @@ const TAMPERED = BODY.replace('50', '5000');
 /** @returns whether all three verdicts were the right ones. */
 export async function showVerdicts(demo: Demonstration): Promise<boolean> {
   await registerKey(demo);
-  process.stdout.write(`\n${demo.user} has a fresh Ed25519 key, registered with countersign. Through Envoy at ${demo.envoy}:\n\n`);
-  const client = createClient({ baseUrl: demo.envoy, signer: challengeSignature({ user: demo.user, kid: demo.kid, key: demo.key }) });
-  const sign = () => client.signRequest(`${demo.envoy}/transfer?dry=0`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: BODY });
+  process.stdout.write(
+    `\n${demo.user} has a fresh Ed25519 key, registered with countersign. Through Envoy at ${demo.envoy}:\n\n`,
+  );
+  const client = createClient({
+    baseUrl: demo.envoy,
+    signer: challengeSignature({ user: demo.user, kid: demo.kid, key: demo.key }),
+  });
+  const sign = () =>
+    client.signRequest(`${demo.envoy}/transfer?dry=0`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: BODY,
+    });
 
   const signed = await sign();
   const other = await sign();
   const results = [
     await show('a signed request', '200', () => send(signed.url, signed.headers, BODY)),
     await show('the same bytes again', '401 replayed', () => send(signed.url, signed.headers, BODY)),
-    await show('another, its amount altered on the way', '401 signature_invalid', () => send(other.url, other.headers, TAMPERED)),
+    await show('another, its amount altered on the way', '401 signature_invalid', () =>
+      send(other.url, other.headers, TAMPERED),
+    ),
   ];
   return results.every(Boolean);
 }
 
-async function show(what: string, expected: string, attempt: () => Promise<{ verdict: string; seen: string }>): Promise<boolean> {
+async function show(
+  what: string,
+  expected: string,
+  attempt: () => Promise<{ verdict: string; seen: string }>,
+): Promise<boolean> {
   const { verdict, seen } = await attempt();
   const isRight = verdict === expected;
-  process.stdout.write(`  ${isRight ? 'ok  ' : 'FAIL'} ${what.padEnd(40)} ${verdict}${isRight ? '' : `, expected ${expected}`}${seen}\n`);
+  process.stdout.write(
+    `  ${isRight ? 'ok  ' : 'FAIL'} ${what.padEnd(40)} ${verdict}${isRight ? '' : `, expected ${expected}`}${seen}\n`,
+  );
   return isRight;
 }
 
@@ -53,7 +71,10 @@ async function send(url: string, headers: Headers, body: string): Promise<{ verd
 async function registerKey({ admin, adminTokenFile, user, kid, key }: Demonstration): Promise<void> {
   const answer = await fetch(`${admin}/admin/v1/credentials/challenge-signature`, {
     method: 'PUT',
-    headers: { authorization: `Bearer ${readFileSync(adminTokenFile, 'utf8').trim()}`, 'content-type': 'application/json' },
+    headers: {
+      authorization: `Bearer ${readFileSync(adminTokenFile, 'utf8').trim()}`,
+      'content-type': 'application/json',
+    },
     body: JSON.stringify({ subject: user, keyId: kid, jwk: key.publicJwk }),
   });
   if (!answer.ok) throw new Error(`the demonstration's key could not be registered: ${answer.status}`);

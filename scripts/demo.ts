@@ -22,9 +22,12 @@ const KEY_ID = 'k1';
 async function main(): Promise<number> {
   const { values } = parseArgs({ options: { once: { type: 'boolean' }, port: { type: 'string', default: '10000' } } });
   const port = Number(values.port);
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new Error(`--port: expected 1 to 65535, got "${values.port}"`);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535)
+    throw new Error(`--port: expected 1 to 65535, got "${values.port}"`);
   if (!(await isFree(port))) {
-    throw new Error(`port ${port} is taken: stop what listens there, or choose another: npm start -- --port ${port === 10_000 ? 10_001 : 10_000}`);
+    throw new Error(
+      `port ${port} is taken: stop what listens there, or choose another: npm start -- --port ${port === 10_000 ? 10_001 : 10_000}`,
+    );
   }
   const envoy = await anyEnvoyBinary();
 
@@ -54,7 +57,12 @@ interface Addresses {
 }
 
 async function bringUp(port: number, envoyBinary: string, check: string): Promise<Addresses> {
-  const [issuerPort, adminPort, backendPort, envoyAdminPort] = await Promise.all([freePort(), freePort(), freePort(), freePort()]);
+  const [issuerPort, adminPort, backendPort, envoyAdminPort] = await Promise.all([
+    freePort(),
+    freePort(),
+    freePort(),
+    freePort(),
+  ]);
   const origins = [`http://127.0.0.1:${port}`, `http://localhost:${port}`];
   const adminTokenFile = join(FOLDER, 'admin-token');
   await writeFile(adminTokenFile, `${randomBytes(24).toString('base64url')}\n`, { mode: 0o600 });
@@ -92,9 +100,24 @@ async function bringUp(port: number, envoyBinary: string, check: string): Promis
   );
 
   const log = (name: string) => join(FOLDER, `${name}.log`);
-  startProcess('the echo upstream', process.execPath, [join(root, 'deploy', 'echo', 'server.mjs'), `127.0.0.1:${backendPort}`], log('echo'));
-  startProcess('countersign', process.execPath, [join(root, 'src', 'cli.ts'), 'serve', '--config', configFile], log('countersign'));
-  startProcess('Envoy', envoyBinary, ['-c', envoyFile, '--disable-hot-restart', '--concurrency', '1', '--log-level', 'warning'], log('envoy'));
+  startProcess(
+    'the echo upstream',
+    process.execPath,
+    [join(root, 'deploy', 'echo', 'server.mjs'), `127.0.0.1:${backendPort}`],
+    log('echo'),
+  );
+  startProcess(
+    'countersign',
+    process.execPath,
+    [join(root, 'src', 'cli.ts'), 'serve', '--config', configFile],
+    log('countersign'),
+  );
+  startProcess(
+    'Envoy',
+    envoyBinary,
+    ['-c', envoyFile, '--disable-hot-restart', '--concurrency', '1', '--log-level', 'warning'],
+    log('envoy'),
+  );
 
   const addresses = {
     envoy: `http://127.0.0.1:${port}`,

@@ -45,7 +45,8 @@ export function connectionManager(config: EnvoyTree): EnvoyTree {
 }
 
 export function extAuthz(config: EnvoyTree): EnvoyTree {
-  return connectionManager(config).http_filters.find(({ name }: EnvoyTree) => name === 'envoy.filters.http.ext_authz').typed_config;
+  return connectionManager(config).http_filters.find(({ name }: EnvoyTree) => name === 'envoy.filters.http.ext_authz')
+    .typed_config;
 }
 
 export function virtualHost(config: EnvoyTree): EnvoyTree {

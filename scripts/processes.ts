@@ -26,7 +26,8 @@ export async function whenAnswers(name: string, url: string): Promise<void> {
   const untilMs = performance.now() + WAIT_MS;
   while (performance.now() < untilMs) {
     const one = running.find((candidate) => candidate.name === name);
-    if (one?.child.pid === undefined || one.child.exitCode !== null) throw new Error(`${name} ended: ${lastLine(one?.logFile)}`);
+    if (one?.child.pid === undefined || one.child.exitCode !== null)
+      throw new Error(`${name} ended: ${lastLine(one?.logFile)}`);
     const answer = await fetch(url).catch(() => undefined);
     await answer?.body?.cancel();
     if (answer?.ok === true) return;
@@ -59,7 +60,9 @@ export function freePort(): Promise<number> {
     server.on('error', reject);
     server.listen(0, '127.0.0.1', () => {
       const bound = server.address();
-      server.close(() => (bound === null || typeof bound === 'string' ? reject(new Error('no port')) : resolve(bound.port)));
+      server.close(() =>
+        bound === null || typeof bound === 'string' ? reject(new Error('no port')) : resolve(bound.port),
+      );
     });
   });
 }

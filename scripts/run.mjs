@@ -24,7 +24,12 @@ const jest = [
   'node_modules/jest/bin/jest.js',
   '--passWithNoTests=false',
 ];
-const browserOnly = ['--testMatch', '<rootDir>/test/browser/**/*.test.ts', '--testPathIgnorePatterns', '/node_modules/'];
+const browserOnly = [
+  '--testMatch',
+  '<rootDir>/test/browser/**/*.test.ts',
+  '--testPathIgnorePatterns',
+  '/node_modules/',
+];
 
 /** Command -> arguments of the pinned Node, and what is added to its environment. */
 const commands = {
@@ -62,7 +67,8 @@ function install() {
   const [file, before] = npm.endsWith('npm-cli.js') ? [process.execPath, [npm]] : ['npm', []];
   const result = spawnSync(file, [...before, ...args], { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] });
   if (result.error) fail(`npm could not be started (${result.error.code}): install npm 10 or newer`);
-  if (result.status !== 0) fail(`"npm ${args[0]}" failed (exit ${result.status ?? result.signal}): its own message stands above`);
+  if (result.status !== 0)
+    fail(`"npm ${args[0]}" failed (exit ${result.status ?? result.signal}): its own message stands above`);
   linkRuntime();
   writeFileSync(stamp, wanted);
   say(`installed in ${Math.round((Date.now() - startedAt) / 1000)} s`);

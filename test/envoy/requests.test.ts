@@ -4,6 +4,7 @@ import { echoOf, MAX_BODY, openWorld, upstream, verdictOf, type ProvenRequest, t
 import { headerOf, http1, http2, rawHttp1, type Http2Request, type RawAnswer, type RawRequest } from './wire.ts';
 
 const text = (value: string) => new TextEncoder().encode(value);
+const bodyOf = (length: number) => new Uint8Array(length).fill(0x61);
 
 describe.each([
   ['newest', 'memory'],
@@ -21,7 +22,15 @@ describe.each([
     const { method, target, authority, body } = proof;
     const authorization = await world.prove(proof);
     const headers = [['authorization', authorization], ...(request.headers ?? [])] as const;
-    return http1({ method, target, to: world.to, ...(authority !== undefined && { authority }), ...(body && { body }), ...request, headers });
+    return http1({
+      method,
+      target,
+      to: world.to,
+      ...(authority !== undefined && { authority }),
+      ...(body && { body }),
+      ...request,
+      headers,
+    });
   };
   const signed2 = async (proof: ProvenRequest, request: Partial<Http2Request> = {}): Promise<RawAnswer> => {
     const { method, target, authority } = proof;
@@ -66,8 +75,6 @@ describe.each([
   });
 
   describe('EV-04 bodies around the limit', () => {
-    const bodyOf = (length: number) => new Uint8Array(length).fill(0x61);
-
     test.each([MAX_BODY - 1, MAX_BODY])('%i bytes with a content-length pass', async (length) => {
       const proof = { method: 'POST', target: '/a', body: bodyOf(length) };
       echoOf(await signed1(proof));
@@ -82,7 +89,10 @@ describe.each([
 
     test('at the limit without a content-length it is never called complete', async () => {
       const proof = { method: 'POST', target: '/a', body: bodyOf(MAX_BODY) };
-      for (const answer of [await signed1(proof, { framing: 'chunked' }), await signed2(proof, { frames: [proof.body] })]) {
+      for (const answer of [
+        await signed1(proof, { framing: 'chunked' }),
+        await signed2(proof, { frames: [proof.body] }),
+      ]) {
         expect(verdictOf(answer)).toBe('413 body_unverifiable');
       }
     });
@@ -102,14 +112,21 @@ describe.each([
 
   test('EV-07 allows a binary body as it is', async () => {
     const body = Uint8Array.from({ length: 256 }, (_, byte) => byte);
-    expect(Buffer.from(echoOf(await signed1({ method: 'POST', target: '/a', body })).body, 'base64')).toEqual(Buffer.from(body));
+    expect(Buffer.from(echoOf(await signed1({ method: 'POST', target: '/a', body })).body, 'base64')).toEqual(
+      Buffer.from(body),
+    );
   });
 
   describe('EV-11 refuses with malformed two copies of the credential header', () => {
     test.each(['first', 'last'])('the right one %s', async (place) => {
       const right = await world.prove({ method: 'GET', target: '/a' });
       const pair = place === 'first' ? [right, 'Basic eDp5'] : ['Basic eDp5', right];
-      const twice = { method: 'GET', target: '/a', to: world.to, headers: pair.map((value) => ['authorization', value] as const) };
+      const twice = {
+        method: 'GET',
+        target: '/a',
+        to: world.to,
+        headers: pair.map((value) => ['authorization', value] as const),
+      };
       for (const answer of [await http1(twice), await http2(twice)]) expect(answer.status).toBe(401);
       const joined = { ...twice, headers: [['authorization', pair.join(', ')]] as const };
       for (const answer of [await http1(joined), await http2(joined)]) expect(answer.status).toBe(401);
@@ -117,20 +134,32 @@ describe.each([
 
     test('twice the same', async () => {
       const right = await world.prove({ method: 'GET', target: '/a' });
-      const headers = [['authorization', right], ['authorization', right]] as const;
-      for (const send of [http1, http2]) expect(verdictOf(await send({ method: 'GET', target: '/a', to: world.to, headers }))).toBe('401 malformed');
+      const headers = [
+        ['authorization', right],
+        ['authorization', right],
+      ] as const;
+      for (const send of [http1, http2])
+        expect(verdictOf(await send({ method: 'GET', target: '/a', to: world.to, headers }))).toBe('401 malformed');
     });
   });
 
   test('EV-12 refuses bytes from 0x80 on in the credential and passes them untouched elsewhere', async () => {
     const authorization = `${await world.prove({ method: 'GET', target: '/a' })}, note="\xe9"`;
-    expect(verdictOf(await http1({ method: 'GET', target: '/a', to: world.to, headers: [['authorization', authorization]] }))).toBe('401 malformed');
+    expect(
+      verdictOf(
+        await http1({ method: 'GET', target: '/a', to: world.to, headers: [['authorization', authorization]] }),
+      ),
+    ).toBe('401 malformed');
     const echo = echoOf(await signed1({ method: 'GET', target: '/a' }, { headers: [['x-note', 'caf\xe9']] }));
     expect(upstream(echo, 'x-note')).toEqual(['caf\xe9']);
   });
 
   test('EV-13 takes header names that JavaScript knows, and refuses underscores', async () => {
-    const names = [['constructor', '1'], ['toString', '2'], ['X-UPPER', '3']] as const;
+    const names = [
+      ['constructor', '1'],
+      ['toString', '2'],
+      ['X-UPPER', '3'],
+    ] as const;
     echoOf(await signed1({ method: 'GET', target: '/a' }, { headers: names }));
     const answer = await signed1({ method: 'GET', target: '/a' }, { headers: [['__proto__', '1']] });
     expect(answer.status).toBe(400);
@@ -156,7 +185,10 @@ describe.each([
     ] as const;
     for (const answer of [
       await signed1({ method: 'GET', target: '/a' }, { headers: forged }),
-      await signed2({ method: 'GET', target: '/a' }, { headers: forged.map(([name, value]) => [name.toLowerCase(), value] as const) }),
+      await signed2(
+        { method: 'GET', target: '/a' },
+        { headers: forged.map(([name, value]) => [name.toLowerCase(), value] as const) },
+      ),
     ]) {
       const echo = echoOf(answer);
       expect(upstream(echo, 'x-auth-subject')).toEqual(['alice']);
@@ -167,16 +199,27 @@ describe.each([
   });
 
   describe('EV-16 what was verified is what arrives, or it is refused', () => {
-    test.each(['/a?', '/a?a&a', '/a?x=+', '/a?x=%20%2F', '/a%20b', '/a?q=//../.'])('%s passes byte for byte', async (target) => {
-      for (const answer of [await signed1({ method: 'GET', target }), await signed2({ method: 'GET', target })]) {
-        expect(echoOf(answer).target).toBe(target);
-      }
-    });
+    test.each(['/a?', '/a?a&a', '/a?x=+', '/a?x=%20%2F', '/a%20b', '/a?q=//../.'])(
+      '%s passes byte for byte',
+      async (target) => {
+        for (const answer of [await signed1({ method: 'GET', target }), await signed2({ method: 'GET', target })]) {
+          expect(echoOf(answer).target).toBe(target);
+        }
+      },
+    );
 
-    test.each(['//a', '/a/../b', '/./a', '/%41', '/a%2Fb', '/a%5cb', '/a;x=1/b', '/a#b'])('%s is refused', async (target) => {
-      expect((await signed1({ method: 'GET', target })).status).toBeGreaterThanOrEqual(400);
-      await expect(signed2({ method: 'GET', target }).then(({ status }) => (status >= 400 ? 'refused' : status), () => 'refused')).resolves.toBe('refused');
-    });
+    test.each(['//a', '/a/../b', '/./a', '/%41', '/a%2Fb', '/a%5cb', '/a;x=1/b', '/a#b'])(
+      '%s is refused',
+      async (target) => {
+        expect((await signed1({ method: 'GET', target })).status).toBeGreaterThanOrEqual(400);
+        await expect(
+          signed2({ method: 'GET', target }).then(
+            ({ status }) => (status >= 400 ? 'refused' : status),
+            () => 'refused',
+          ),
+        ).resolves.toBe('refused');
+      },
+    );
 
     test('the absolute form is judged by its own host', async () => {
       const authorization = await world.prove({ method: 'GET', target: '/a' });
@@ -191,7 +234,9 @@ describe.each([
 
   describe('EV-17 hosts', () => {
     test('another host, or the right one twice, is refused', async () => {
-      expect(verdictOf(await signed1({ method: 'GET', target: '/a', authority: 'other.example' }))).toBe('403 route_unknown');
+      expect(verdictOf(await signed1({ method: 'GET', target: '/a', authority: 'other.example' }))).toBe(
+        '403 route_unknown',
+      );
       const authorization = await world.prove({ method: 'GET', target: '/a' });
       const bytes = `GET /a HTTP/1.1\r\nhost: ${world.to}\r\nhost: ${world.to}\r\nauthorization: ${authorization}\r\nconnection: close\r\n\r\n`;
       expect((await rawHttp1(world.to, Buffer.from(bytes))).status).toBeGreaterThanOrEqual(400);
@@ -200,18 +245,31 @@ describe.each([
     test('upper case is the same host', async () => {
       const port = world.to.split(':')[1];
       const authorization = await world.prove({ method: 'GET', target: '/a', authority: `localhost:${port}` });
-      const answer = await http1({ method: 'GET', target: '/a', to: world.to, authority: `LOCALHOST:${port}`, headers: [['authorization', authorization]] });
+      const answer = await http1({
+        method: 'GET',
+        target: '/a',
+        to: world.to,
+        authority: `LOCALHOST:${port}`,
+        headers: [['authorization', authorization]],
+      });
       expect(verdictOf(answer)).toBe('403 route_unknown'); // localhost is not among this route's origins, in any case.
     });
 
     test('a host header beside :authority changes nothing', async () => {
-      const answer = await signed2({ method: 'GET', target: '/a' }, { headers: [['host', 'evil.example']] }).catch(() => undefined);
+      const answer = await signed2({ method: 'GET', target: '/a' }, { headers: [['host', 'evil.example']] }).catch(
+        () => undefined,
+      );
       if (answer !== undefined) expect([200, 400]).toContain(answer.status);
     });
   });
 
   test('EV-18 refuses upgrades and CONNECT', async () => {
-    const websocket = [['connection', 'Upgrade'], ['upgrade', 'websocket'], ['sec-websocket-version', '13'], ['sec-websocket-key', 'dGhlIHNhbXBsZSBub25jZQ==']] as const;
+    const websocket = [
+      ['connection', 'Upgrade'],
+      ['upgrade', 'websocket'],
+      ['sec-websocket-version', '13'],
+      ['sec-websocket-key', 'dGhlIHNhbXBsZSBub25jZQ=='],
+    ] as const;
     expect((await signed1({ method: 'GET', target: '/a' }, { headers: websocket })).status).toBe(403);
     expect((await http1({ method: 'CONNECT', target: world.to, to: world.to })).status).toBeGreaterThanOrEqual(400);
   });
@@ -222,9 +280,13 @@ describe.each([
     expect(headerOf(answer, 'www-authenticate')).toBe('ChallengeSignature realm="countersign"');
     expect(headerOf(answer, 'content-type')).toBe('application/problem+json');
     expect(headerOf(answer, 'cache-control')).toBe('no-store');
-    expect(answer.body).toMatch(/^\{"type":"about:blank","title":"Unauthorized","status":401,"code":"credentials_missing","check":"[\w-]{22}"\}$/);
+    expect(answer.body).toMatch(
+      /^\{"type":"about:blank","title":"Unauthorized","status":401,"code":"credentials_missing","check":"[\w-]{22}"\}$/,
+    );
     const wrong = await signed1({ method: 'GET', target: '/a' }, { target: '/b' });
-    expect(headerOf(wrong, 'www-authenticate')).toBe('ChallengeSignature realm="countersign", error="signature_invalid"');
+    expect(headerOf(wrong, 'www-authenticate')).toBe(
+      'ChallengeSignature realm="countersign", error="signature_invalid"',
+    );
   });
 
   test('EV-22 a refused HEAD has no body', async () => {
@@ -240,7 +302,9 @@ describe.each([
     expect(verdictOf(await http1({ ...request, headers }))).toBe('401 replayed');
 
     const once = [['authorization', await world.prove(request)]] as const;
-    const verdicts = await Promise.all(Array.from({ length: 10 }, () => http1({ ...request, headers: once }).then(verdictOf)));
+    const verdicts = await Promise.all(
+      Array.from({ length: 10 }, () => http1({ ...request, headers: once }).then(verdictOf)),
+    );
     expect(verdicts.filter((verdict) => verdict === '200')).toHaveLength(1);
     expect(verdicts.filter((verdict) => verdict === '401 replayed')).toHaveLength(9);
   });
@@ -260,7 +324,12 @@ describe.each([
 
   describe('EV-38 routes without the filter', () => {
     test('the issuer is reached without a proof and forged identity is gone', async () => {
-      const answer = await http1({ method: 'GET', target: '/.well-known/countersign', to: world.to, headers: [['x-auth-subject', 'root']] });
+      const answer = await http1({
+        method: 'GET',
+        target: '/.well-known/countersign',
+        to: world.to,
+        headers: [['x-auth-subject', 'root']],
+      });
       expect(answer.status).toBe(200);
       expect((await http1({ method: 'GET', target: '/.well-known/jwks.json', to: world.to })).body).toBe('{"keys":[]}');
     });

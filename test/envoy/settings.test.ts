@@ -33,7 +33,12 @@ async function get(at: World, target: string, body: Uint8Array | null = new Uint
 }
 
 test.each(['newest', 'oldest'] as const)('the shipped configuration is valid for Envoy %s', async (version) => {
-  const { stdout, stderr } = await promisify(execFile)(await envoyBinary(version), ['--mode', 'validate', '-c', 'deploy/envoy.yaml']);
+  const { stdout, stderr } = await promisify(execFile)(await envoyBinary(version), [
+    '--mode',
+    'validate',
+    '-c',
+    'deploy/envoy.yaml',
+  ]);
   expect(stdout + stderr).toContain('OK');
 });
 
@@ -41,7 +46,8 @@ describe('EV-39 context extensions', () => {
   test('the most specific wins: a route names another countersign route than its host', async () => {
     const at = await open({
       changeEnvoy: (config) => {
-        everything(config).typed_per_filter_config[EXT_AUTHZ].check_settings.context_extensions['countersign.route'] = 'feed';
+        everything(config).typed_per_filter_config[EXT_AUTHZ].check_settings.context_extensions['countersign.route'] =
+          'feed';
       },
     });
     expect(upstream(echoOf(await get(at, '/a', null)), 'x-auth-body')).toEqual(['none']);
@@ -51,7 +57,9 @@ describe('EV-39 context extensions', () => {
   test('a mistyped key is 503, never a weaker route', async () => {
     const at = await open({
       changeEnvoy: (config) => {
-        virtualHost(config).typed_per_filter_config[EXT_AUTHZ].check_settings.context_extensions = { 'countersign.rout': 'api' };
+        virtualHost(config).typed_per_filter_config[EXT_AUTHZ].check_settings.context_extensions = {
+          'countersign.rout': 'api',
+        };
       },
     });
     const answer = await get(at, '/a');
@@ -62,7 +70,9 @@ describe('EV-39 context extensions', () => {
   test('an unknown route is 403 route_unknown', async () => {
     const at = await open({
       changeEnvoy: (config) => {
-        virtualHost(config).typed_per_filter_config[EXT_AUTHZ].check_settings.context_extensions = { 'countersign.route': 'apo' };
+        virtualHost(config).typed_per_filter_config[EXT_AUTHZ].check_settings.context_extensions = {
+          'countersign.route': 'apo',
+        };
       },
     });
     expect(verdictOf(await get(at, '/a'))).toBe('403 route_unknown');
@@ -82,28 +92,38 @@ test('EV-40 a body that is not buffered is 403 body_unverifiable on a route that
   const authorization = await at.prove(proof);
   const body = new TextEncoder().encode('stowaway');
   for (const framing of ['content-length', 'chunked'] as const) {
-    const answer = await http1({ method: 'POST', target: '/a', to: at.to, headers: [['authorization', authorization]], body, framing });
+    const answer = await http1({
+      method: 'POST',
+      target: '/a',
+      to: at.to,
+      headers: [['authorization', authorization]],
+      body,
+      framing,
+    });
     expect(verdictOf(answer)).toBe('403 body_unverifiable');
   }
 });
 
-test.each(['newest', 'oldest'] as const)('EV-41 one identity arrives, ours, when nothing strips a hostile copy first (Envoy %s)', async (envoy) => {
-  const at = await open({
-    envoy,
-    changeEnvoy: (config) => {
-      delete connectionManager(config).early_header_mutation_extensions;
-    },
-  });
-  const headers = [
-    ['authorization', await at.prove({ method: 'GET', target: '/a' })],
-    ['x-auth-subject', 'root'],
-    ['x-auth-subject', 'root'],
-    ['x-auth-admin', 'yes'],
-  ] as const;
-  const echo = echoOf(await http1({ method: 'GET', target: '/a', to: at.to, headers }));
-  expect(upstream(echo, 'x-auth-subject')).toEqual(['alice']);
-  expect(upstream(echo, 'x-auth-admin')).toEqual([]);
-});
+test.each(['newest', 'oldest'] as const)(
+  'EV-41 one identity arrives, ours, when nothing strips a hostile copy first (Envoy %s)',
+  async (envoy) => {
+    const at = await open({
+      envoy,
+      changeEnvoy: (config) => {
+        delete connectionManager(config).early_header_mutation_extensions;
+      },
+    });
+    const headers = [
+      ['authorization', await at.prove({ method: 'GET', target: '/a' })],
+      ['x-auth-subject', 'root'],
+      ['x-auth-subject', 'root'],
+      ['x-auth-admin', 'yes'],
+    ] as const;
+    const echo = echoOf(await http1({ method: 'GET', target: '/a', to: at.to, headers }));
+    expect(upstream(echo, 'x-auth-subject')).toEqual(['alice']);
+    expect(upstream(echo, 'x-auth-admin')).toEqual([]);
+  },
+);
 
 test('EV-38 a request that no Envoy route takes is 404, one for a redirect or direct response is not checked', async () => {
   const at = await open({
@@ -146,7 +166,8 @@ test('EV-45 without any retry policy nothing has side effects twice', async () =
 test('EV-43 bad bytes in what we would write end as a refusal, never open: a subject outside ASCII is escaped', async () => {
   const at = await open({});
   const echo = echoOf(await get(at, '/a'));
-  for (const [name, value] of echo.headers) if (name.toLowerCase().startsWith('x-auth-')) expect(value).toMatch(/^[\x20-\x7e]+$/);
+  for (const [name, value] of echo.headers)
+    if (name.toLowerCase().startsWith('x-auth-')) expect(value).toMatch(/^[\x20-\x7e]+$/);
 });
 
 test('metadata reaches the access log: the true code, the scheme, the route and the check id', async () => {

@@ -31,7 +31,8 @@ export function http1(request: RawRequest): Promise<RawAnswer> {
   const { method, target, authority = request.to, headers = [], body, framing = 'content-length' } = request;
   const lines = [`${method} ${target} HTTP/1.1`, `host: ${authority}`, 'connection: close'];
   for (const [name, value] of headers) lines.push(`${name}: ${value}`);
-  if (body !== undefined) lines.push(framing === 'chunked' ? 'transfer-encoding: chunked' : `content-length: ${body.length}`);
+  if (body !== undefined)
+    lines.push(framing === 'chunked' ? 'transfer-encoding: chunked' : `content-length: ${body.length}`);
   const head = Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
   const chunks = body === undefined ? [] : framing === 'chunked' ? chunked(body) : [Buffer.from(body)];
   return rawHttp1(request.to, Buffer.concat([head, ...chunks]));
@@ -70,14 +71,20 @@ function parseAnswer(text: string): RawAnswer | undefined {
   const end = text.indexOf('\r\n\r\n');
   if (end < 0) return undefined;
   const [first = '', ...lines] = text.slice(0, end).split('\r\n');
-  const headers = lines.map((line): [string, string] => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()]);
+  const headers = lines.map((line): [string, string] => [
+    line.slice(0, line.indexOf(':')),
+    line.slice(line.indexOf(':') + 1).trim(),
+  ]);
   const status = Number(first.split(' ')[1]);
   const rest = text.slice(end + 4);
   const length = headers.find(([name]) => name === 'content-length')?.[1];
-  if (length !== undefined) return rest.length >= Number(length) ? { status, headers, body: rest.slice(0, Number(length)) } : undefined;
+  if (length !== undefined)
+    return rest.length >= Number(length) ? { status, headers, body: rest.slice(0, Number(length)) } : undefined;
   const isChunked = headers.some(([name]) => name === 'transfer-encoding');
   if (!isChunked) return { status, headers, body: rest };
-  return rest.endsWith('0\r\n\r\n') ? { status, headers, body: rest.replaceAll(/\r\n[0-9a-f]+\r\n|^[0-9a-f]+\r\n|\r\n$/g, '') } : undefined;
+  return rest.endsWith('0\r\n\r\n')
+    ? { status, headers, body: rest.replaceAll(/\r\n[0-9a-f]+\r\n|^[0-9a-f]+\r\n|\r\n$/g, '') }
+    : undefined;
 }
 
 export interface Http2Request extends RawRequest {
@@ -87,7 +94,7 @@ export interface Http2Request extends RawRequest {
 }
 
 /** Lets a client send a credential header twice; the option's type is written for servers only. */
-const TWO_OF_A_KIND: SessionOptions = Object.assign({}, { strictSingleValueFields: false });
+const TWO_OF_A_KIND = { strictSingleValueFields: false } as SessionOptions;
 
 /** @throws when the stream or the connection is reset. */
 export function http2(request: Http2Request): Promise<RawAnswer> {
@@ -104,7 +111,9 @@ export function http2(request: Http2Request): Promise<RawAnswer> {
     const chunks: Buffer[] = [];
     stream.on('response', (answer) => {
       status = Number(answer[':status']);
-      seen = Object.entries(answer).flatMap(([name, value]) => [value].flat().map((one): [string, string] => [name, String(one)]));
+      seen = Object.entries(answer).flatMap(([name, value]) =>
+        [value].flat().map((one): [string, string] => [name, String(one)]),
+      );
     });
     stream.on('data', (chunk: Buffer) => chunks.push(chunk));
     stream.on('error', (error) => {

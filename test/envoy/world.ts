@@ -81,7 +81,12 @@ export async function openWorld({ envoy, store = 'memory', change, changeEnvoy }
       const { challenge } = (await answer.json()) as { challenge: string };
       const digest = body === null ? new Uint8Array(0) : createHash('sha256').update(body).digest();
       const who = { user: 'alice', kid: 'k1' };
-      const bytes = signedBytes(who, decodeBase64url(challenge) ?? new Uint8Array(0), { method, target, authority, scheme }, digest);
+      const bytes = signedBytes(
+        who,
+        decodeBase64url(challenge) ?? new Uint8Array(0),
+        { method, target, authority, scheme },
+        digest,
+      );
       return formatProof({ ...who, challenge, signature: sign(privateJwk, bytes) });
     },
     async decisions() {
@@ -89,7 +94,8 @@ export async function openWorld({ envoy, store = 'memory', change, changeEnvoy }
       const counted = new Map<string, number>();
       for (const line of text.split('\n')) {
         const [, labels, value] = /^countersign_checks_total\{(.*)\} ([0-9]+)$/.exec(line) ?? [];
-        if (labels !== undefined) counted.set([...labels.matchAll(/="([^"]*)"/g)].map(([, label]) => label).join(' '), Number(value));
+        if (labels !== undefined)
+          counted.set([...labels.matchAll(/="([^"]*)"/g)].map(([, label]) => label).join(' '), Number(value));
       }
       return counted;
     },
