@@ -37,11 +37,14 @@ test('the horizon never decreases, whatever marks are adopted', () => {
 
 test('what is no mark is protocol and is not adopted', () => {
   fc.assert(
-    fc.property(fc.oneof(fc.string(), fc.constant(null), fc.integer(), fc.constant(`${RUN}:99999999999999999`)), (mark) => {
-      const marks = createMarks(1, () => undefined);
-      expect(() => marks.adopt(0, mark)).toThrow('a mark that is none');
-      expect(marks.known(0)).toBe('unknown');
-    }),
+    fc.property(
+      fc.oneof(fc.string(), fc.constant(null), fc.integer(), fc.constant(`${RUN}:99999999999999999`)),
+      (mark) => {
+        const marks = createMarks(1, () => undefined);
+        expect(() => marks.adopt(0, mark)).toThrow('a mark that is none');
+        expect(marks.known(0)).toBe('unknown');
+      },
+    ),
   );
 });
 
