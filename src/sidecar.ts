@@ -142,12 +142,12 @@ async function start({ loaded, events, version, reload }: SidecarOptions, opened
     authenticate: () => graph.authenticate,
     settings: () => graph.loaded.config.envoy,
     maxInFlight: () => graph.loaded.config.process.maxInFlight,
-    mustShed: () => handler.inFlight() > FEW_CHECKS && eventLoop.p99Ms() > graph.loaded.config.process.shedDelay,
+    mustShed: () => handler.inFlight() > FEW_CHECKS && eventLoop.isOverloaded(graph.loaded.config.process.shedDelay),
     clock,
     events,
   });
   events.observe({
-    eventLoop,
+    loopDelay: () => eventLoop.take(),
     checksInFlight: () => handler.inFlight(),
     ...('entries' in store && { memoryStoreEntries: () => (store as ReturnType<typeof createMemoryStore>).entries() }),
   });

@@ -1,39 +1,95 @@
 /**
- * How late the event loop is, over the last whole second: for shedding and readiness, which need the present, and for the gauges.
- * Node's histogram holds intervals between samples, so the sampling interval is taken off.
+ * How late the event loop is: in the last window, for shedding and readiness, which need the present, and since the last scrape, for
+ * the gauges. Node's histogram holds intervals between samples, so the sampling interval is taken off.
  */
-import { monitorEventLoopDelay } from 'node:perf_hooks';
-import type { EventLoopDelay } from './readings.ts';
+import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import type { DelayQuantiles } from './readings.ts';
 
 const RESOLUTION_MS = 10;
-const WINDOW_MS = 1000;
+const WINDOW_MS = 250;
 
-export function createEventLoopDelay(): EventLoopDelay & { close(): void } {
-  const histogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
-  histogram.enable();
-  const beyond = (nanoseconds: number) => Math.max(0, nanoseconds / 1e6 - RESOLUTION_MS);
-  let p50Ms = 0;
-  let p99Ms = 0;
-  let maxMs = 0;
+/**
+ * Share of a window that the loop must have been at work for its lateness to be a load that turning Checks away relieves. An idle loop
+ * that the machine let wait, or one pause of the garbage collector, is late as well: shedding would only turn it into an outage.
+ */
+const BUSY_SHARE = 0.8;
+
+export interface EventLoopDelay {
+  /** Of the last window. */
+  p99Ms(): number;
+  /** Late by more than that, and from work of its own. */
+  isOverloaded(delayMs: number): boolean;
+  /** Since it was last called. */
+  take(): DelayQuantiles;
+  close(): void;
+}
+
+export interface LoopWindow {
+  readonly p99Ms: number;
+  /** 0 to 1. */
+  readonly busyShare: number;
+}
+
+export interface LoopMonitor {
+  /** What happened since it was last called; undefined without a sample. */
+  window(): LoopWindow | undefined;
+  take(): DelayQuantiles;
+  close(): void;
+}
+
+export function createEventLoopDelay(monitor: LoopMonitor = createLoopMonitor()): EventLoopDelay {
+  let last: LoopWindow = { p99Ms: 0, busyShare: 0 };
   const turn = setInterval(() => {
-    if (histogram.count === 0) return;
-    p50Ms = beyond(histogram.percentile(50));
-    p99Ms = beyond(histogram.percentile(99));
-    maxMs = Math.max(maxMs, beyond(histogram.max));
-    histogram.reset();
+    last = monitor.window() ?? last;
   }, WINDOW_MS).unref();
-
   return {
-    p50Ms: () => p50Ms,
-    p99Ms: () => p99Ms,
-    takeMaxMs() {
-      const taken = maxMs;
-      maxMs = 0;
-      return taken;
-    },
+    p99Ms: () => last.p99Ms,
+    isOverloaded: (delayMs) => last.p99Ms > delayMs && last.busyShare >= BUSY_SHARE,
+    take: () => monitor.take(),
     close() {
       clearInterval(turn);
-      histogram.disable();
+      monitor.close();
     },
   };
+}
+
+function createLoopMonitor(): LoopMonitor {
+  const samples = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+  // Of its own, since it is emptied at other times.
+  const sinceScrape = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+  samples.enable();
+  sinceScrape.enable();
+  let before = performance.eventLoopUtilization();
+
+  function window(): LoopWindow | undefined {
+    const now = performance.eventLoopUtilization();
+    const { utilization } = performance.eventLoopUtilization(now, before);
+    before = now;
+    if (samples.count === 0) return undefined;
+    const p99Ms = beyondMs(samples.percentile(99));
+    samples.reset();
+    return { p99Ms, busyShare: utilization };
+  }
+
+  return {
+    window,
+    take() {
+      if (sinceScrape.count === 0) return { p50Ms: 0, p99Ms: 0, maxMs: 0 };
+      const quantiles = {
+        p50Ms: beyondMs(sinceScrape.percentile(50)),
+        p99Ms: beyondMs(sinceScrape.percentile(99)),
+        maxMs: beyondMs(sinceScrape.max),
+      };
+      sinceScrape.reset();
+      return quantiles;
+    },
+    close() {
+      samples.disable();
+      sinceScrape.disable();
+    },
+  };
+}
+
+function beyondMs(nanoseconds: number): number {
+  return Math.max(0, nanoseconds / 1e6 - RESOLUTION_MS);
 }

@@ -60,7 +60,7 @@ export interface Events extends StoreObserver {
   crash(kind: 'exception' | 'rejection', thrown: unknown): Promise<void>;
 
   /** What `/metrics` reads when it is scraped. */
-  observe(readings: Partial<Pick<Live, 'checksInFlight' | 'memoryStoreEntries' | 'eventLoop' | 'caches'>>): void;
+  observe(readings: Partial<Pick<Live, 'checksInFlight' | 'memoryStoreEntries' | 'loopDelay' | 'caches'>>): void;
   setLogging(logging: DecisionLogging & { readonly level: LogLevel }): void;
   /** For a while; the configuration's level comes back by itself. */
   overrideLogLevel(level: LogLevel, ttlMs: number): void;

@@ -18,7 +18,8 @@ export interface KeyFact {
 export interface Live {
   checksInFlight: (() => number) | undefined;
   memoryStoreEntries: (() => number) | undefined;
-  eventLoop: EventLoopDelay | undefined;
+  /** Since it was last called. */
+  loopDelay: (() => DelayQuantiles) | undefined;
   caches: Readonly<Record<string, () => number>>;
   keys: readonly KeyFact[];
   proxyClockOffsetMs: number | undefined;
@@ -32,19 +33,18 @@ export interface Live {
   lastReloadMs: number;
 }
 
-export interface EventLoopDelay {
-  /** Of the last whole second. */
-  p50Ms(): number;
-  p99Ms(): number;
-  /** Since it was last asked. */
-  takeMaxMs(): number;
+/** Delay of the event loop beyond its timers. */
+export interface DelayQuantiles {
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly maxMs: number;
 }
 
 export function registerReadings({ reading, table, role }: Metrics, clock: Clock, droppedLines: () => number): Live {
   const live: Live = {
     checksInFlight: undefined,
     memoryStoreEntries: undefined,
-    eventLoop: undefined,
+    loopDelay: undefined,
     caches: {},
     keys: [],
     proxyClockOffsetMs: undefined,
@@ -82,7 +82,7 @@ export function registerReadings({ reading, table, role }: Metrics, clock: Clock
     keyAgeRows(live.keys, clock.nowMs()),
   );
   table('event_loop_delay_seconds', 'Delay of the event loop beyond its timers.', ['quantile', 'role'], () =>
-    delayRows(live.eventLoop, role),
+    delayRows(live.loopDelay?.(), role),
   );
   return live;
 }
@@ -108,11 +108,11 @@ function keyAgeRows(keys: readonly KeyFact[], nowMs: number): Row[] {
   });
 }
 
-function delayRows(delay: EventLoopDelay | undefined, role: string): Row[] {
+function delayRows(delay: DelayQuantiles | undefined, role: string): Row[] {
   if (delay === undefined) return [];
   return [
-    [['0.5', role], delay.p50Ms() / 1000],
-    [['0.99', role], delay.p99Ms() / 1000],
-    [['1', role], delay.takeMaxMs() / 1000],
+    [['0.5', role], delay.p50Ms / 1000],
+    [['0.99', role], delay.p99Ms / 1000],
+    [['1', role], delay.maxMs / 1000],
   ];
 }

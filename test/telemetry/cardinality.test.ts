@@ -92,6 +92,8 @@ const TABLE: Readonly<Record<string, readonly [type: string, ...labels: string[]
   log_lines_dropped_total: ['counter'],
 };
 
+const loopDelay = () => ({ p50Ms: 1, p99Ms: 1, maxMs: 1 });
+
 test('every metric exists with its type and labels', async () => {
   const { events } = rig;
   const invalid = { source: 'a', receivedAtMs: 1, proxyTimeMs: 1, hasStreamId: false };
@@ -111,8 +113,7 @@ test('every metric exists with its type and labels', async () => {
   events.cacheLookup('users', 'hit');
   events.reload({ applied: true, configHash: 'aaaaaaaaaaaa' });
   events.insecureSettings(['anyOrigin']);
-  const eventLoop = { p50Ms: () => 1, p99Ms: () => 1, takeMaxMs: () => 1 };
-  events.observe({ checksInFlight: () => 1, memoryStoreEntries: () => 1, caches: { users: () => 1 }, eventLoop });
+  events.observe({ checksInFlight: () => 1, memoryStoreEntries: () => 1, caches: { users: () => 1 }, loopDelay });
 
   const exposition = await rig.exposition();
   for (const [name, [type, ...labels]] of Object.entries(TABLE)) {

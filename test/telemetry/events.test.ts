@@ -170,7 +170,7 @@ test('the remaining events count or write', async () => {
     checksInFlight: () => 3,
     memoryStoreEntries: () => 17,
     caches: { users: () => 5 },
-    eventLoop: { p50Ms: () => 0, p99Ms: () => 4, takeMaxMs: () => 9 },
+    loopDelay: () => ({ p50Ms: 0, p99Ms: 4, maxMs: 9 }),
   });
   rig.events.observe({ caches: { buckets: () => 6 } });
   const series = await rig.series();
