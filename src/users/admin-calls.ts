@@ -29,7 +29,10 @@ const RESERVED_ATTRIBUTE = 'auth';
 const subject = identifier();
 const tenant = tenantMember();
 const attributes = v.pipe(
-  v.record(v.pipe(v.string(), v.minLength(1), v.maxLength(128)), v.union([v.string(), v.pipe(v.number(), v.finite()), v.boolean(), v.array(v.string())])),
+  v.record(
+    v.pipe(v.string(), v.minLength(1), v.maxLength(128)),
+    v.union([v.string(), v.pipe(v.number(), v.finite()), v.boolean(), v.array(v.string())]),
+  ),
   v.check((value) => !Object.hasOwn(value, RESERVED_ATTRIBUTE)),
   v.check((value) => new TextEncoder().encode(JSON.stringify(value)).length <= MAX_ATTRIBUTES_BYTES),
 );
@@ -38,26 +41,32 @@ const time = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 export function userCalls({ records, keys, audit }: AdminCallParts): readonly Endpoint[] {
   const bySubject = v.strictObject({ subject, tenant });
   return [
-    adminCall('PUT', '/admin/v1/users', v.strictObject({
-      subject,
-      attributes: v.optional(attributes),
-      disabled: v.optional(v.boolean()),
-      ifVersion: v.optional(time),
-      tenant,
-    }), async (body) => {
-      let isNew = false as boolean; // Set by the callback below.
-      const after = await records.update(body.tenant, body.subject, (before) => {
-        if (body.ifVersion !== undefined && body.ifVersion !== (before?.v ?? 0)) throw new HttpProblem('precondition_failed', 'another version');
-        isNew = before === null || before.deleted;
-        const base = before === null || before.deleted ? revived(before) : before;
-        return { ...base, attributes: body.attributes ?? base.attributes, disabled: body.disabled ?? base.disabled };
-      });
-      await audit('users.put', body.subject);
-      return { status: isNew ? 201 : 200, body: publicParts(found(after)) };
-    }),
+    adminCall(
+      'PUT',
+      '/admin/v1/users',
+      v.strictObject({
+        subject,
+        attributes: v.optional(attributes),
+        disabled: v.optional(v.boolean()),
+        ifVersion: v.optional(time),
+        tenant,
+      }),
+      async (body) => {
+        let isNew = false as boolean; // Set by the callback below.
+        const after = await records.update(body.tenant, body.subject, (before) => {
+          if (body.ifVersion !== undefined && body.ifVersion !== (before?.v ?? 0))
+            throw new HttpProblem('precondition_failed', 'another version');
+          isNew = before === null || before.deleted;
+          const base = before === null || before.deleted ? revived(before) : before;
+          return { ...base, attributes: body.attributes ?? base.attributes, disabled: body.disabled ?? base.disabled };
+        });
+        await audit('users.put', body.subject);
+        return { status: isNew ? 201 : 200, body: publicParts(found(after)) };
+      },
+    ),
     adminCall('POST', '/admin/v1/users/lookup', bySubject, async (body) => ({
       status: 200,
-      body: publicParts(found(await records.update(body.tenant, body.subject, () => null))),
+      body: publicParts(found(await records.current(body.tenant, body.subject))),
     })),
     adminCall('POST', '/admin/v1/users/revoke', bySubject, async (body) => {
       const epoch = await keys.raiseEpoch(body.tenant, body.subject);
@@ -78,25 +87,32 @@ export function keyCalls(scheme: string, { records, keys, audit }: AdminCallPart
   const path = `/admin/v1/credentials/${scheme}`;
   const byKey = v.strictObject({ subject, keyId: v.optional(keyId()), tenant });
   return [
-    adminCall('PUT', path, v.strictObject({ subject, keyId: keyId(), jwk: v.unknown(), expiresAtMs: v.optional(time), tenant }), async (body) => {
-      const jwk = parsePublicJwk(body.jwk);
-      if (jwk === undefined || !isAcceptableKey(jwk)) return deny('malformed', 'a key that the key policy refuses');
-      const { isNewKey } = await keys.add(body.tenant, body.subject, {
-        kid: body.keyId,
-        jwk,
-        scheme,
-        ...(body.expiresAtMs !== undefined && { expiresAt: body.expiresAtMs }),
-        replace: false,
-      });
-      await audit(`credentials.${scheme}.put`, body.subject);
-      return {
-        status: isNewKey ? 201 : 200,
-        body: { subject: body.subject, keyId: body.keyId, thumbprint: encodeBase64url(thumbprint(jwk)) },
-      };
-    }),
+    adminCall(
+      'PUT',
+      path,
+      v.strictObject({ subject, keyId: keyId(), jwk: v.unknown(), expiresAtMs: v.optional(time), tenant }),
+      async (body) => {
+        const jwk = parsePublicJwk(body.jwk);
+        if (jwk === undefined || !isAcceptableKey(jwk)) return deny('malformed', 'a key that the key policy refuses');
+        const { isNewKey } = await keys.add(body.tenant, body.subject, {
+          kid: body.keyId,
+          jwk,
+          scheme,
+          ...(body.expiresAtMs !== undefined && { expiresAt: body.expiresAtMs }),
+          replace: false,
+        });
+        await audit(`credentials.${scheme}.put`, body.subject);
+        return {
+          status: isNewKey ? 201 : 200,
+          body: { subject: body.subject, keyId: body.keyId, thumbprint: encodeBase64url(thumbprint(jwk)) },
+        };
+      },
+    ),
     adminCall('POST', `${path}/lookup`, byKey, async (body) => {
-      const record = found(await records.update(body.tenant, body.subject, () => null));
-      const shown = record.keys.filter(({ kid, uses }) => uses.includes(scheme) && (body.keyId === undefined || kid === body.keyId));
+      const record = found(await records.current(body.tenant, body.subject));
+      const shown = record.keys.filter(
+        ({ kid, uses }) => uses.includes(scheme) && (body.keyId === undefined || kid === body.keyId),
+      );
       if (body.keyId !== undefined && shown.length === 0) throw new HttpProblem('not_found', 'no such key');
       return { status: 200, body: publicParts({ ...record, keys: shown }) };
     }),
@@ -120,14 +136,20 @@ export function invitationCall({ invitations, schemes, audit }: AdminCallParts):
     replace: v.optional(v.boolean(), false),
     tenant,
   });
-  return adminCall('POST', '/admin/v1/invites', body, async ({ scheme: name, subject: user, ttl, replace, tenant: inTenant }) => {
-    const scheme = schemes.find((one) => one.name === name);
-    if (scheme === undefined) return deny('malformed', 'scheme is none that is configured');
-    if ((user === undefined) !== (scheme.namesAccounts === true)) return deny('malformed', 'subject is for schemes whose accounts do not name themselves');
-    const issued = await invitations.issue(inTenant, { scheme: name, user: user ?? null, replace, ttlMs: ttl });
-    await audit('invites.issue', user ?? '');
-    return { status: 201, body: { token: issued.token, expiresAtMs: issued.expiresAtMs } };
-  });
+  return adminCall(
+    'POST',
+    '/admin/v1/invites',
+    body,
+    async ({ scheme: name, subject: user, ttl, replace, tenant: inTenant }) => {
+      const scheme = schemes.find((one) => one.name === name);
+      if (scheme === undefined) return deny('malformed', 'scheme is none that is configured');
+      if ((user === undefined) !== (scheme.namesAccounts === true))
+        return deny('malformed', 'subject is for schemes whose accounts do not name themselves');
+      const issued = await invitations.issue(inTenant, { scheme: name, user: user ?? null, replace, ttlMs: ttl });
+      await audit('invites.issue', user ?? '');
+      return { status: 201, body: { token: issued.token, expiresAtMs: issued.expiresAtMs } };
+    },
+  );
 }
 
 function adminCall<Schema extends v.GenericSchema>(
@@ -150,5 +172,12 @@ function publicParts({ user, v: version, epoch, disabled, deleted, attributes: g
 }
 
 function publicKeyParts({ kid, alg, jwk, uses, addedAt, expiresAt }: UserKey) {
-  return { keyId: kid, alg, thumbprint: encodeBase64url(thumbprint(jwk)), uses, addedAtMs: addedAt, expiresAtMs: expiresAt };
+  return {
+    keyId: kid,
+    alg,
+    thumbprint: encodeBase64url(thumbprint(jwk)),
+    uses,
+    addedAtMs: addedAt,
+    expiresAtMs: expiresAt,
+  };
 }

@@ -8,9 +8,9 @@ import type { Directory, SignatureAlg, UserKey, UserRecord } from '../core/direc
 import { StoreFault } from '../core/fault.ts';
 import { HttpProblem } from '../core/http.ts';
 import type { Key, Store } from '../core/store.ts';
-import { generateKeyPair } from '../crypto/signatures.ts';
+import { generateKeyPair, thumbprint as thumbprintOf } from '../crypto/signatures.ts';
 import { scopedStoreKey } from '../crypto/store-key.ts';
-import { decodeBase64url } from '../encoding/base64url.ts';
+import { decodeBase64url, encodeBase64url } from '../encoding/base64url.ts';
 import { formatUserRecord, parseKeyOwner, parseUserRecord, REMOVED, type KeyOwner } from './record.ts';
 
 export interface DirectoryOptions {
@@ -36,8 +36,14 @@ export interface UserRecords extends Directory {
    * @returns the record as it is now.
    * @throws {HttpProblem} `conflict` after five lost races, and for a user of the file.
    */
-  update(tenant: string, id: string, change: (before: UserRecord | null) => RecordChange | null): Promise<UserRecord | null>;
-  /** Who a key belongs to, past the cache. */
+  update(
+    tenant: string,
+    id: string,
+    change: (before: UserRecord | null) => RecordChange | null,
+  ): Promise<UserRecord | null>;
+  /** The record as it is now, tombstones included: of the file, else past the cache. */
+  current(tenant: string, id: string): Promise<UserRecord | null>;
+  /** Who a key belongs to, past the cache; `text` is what `setOwner` compares with. A key of the file has its owner there. */
   ownerOf(tenant: string, thumbprint: Uint8Array): Promise<{ owner: KeyOwner | null; text: string | null }>;
   /** @returns false when the entry is no longer what was read. */
   setOwner(tenant: string, thumbprint: Uint8Array, read: string | null, owner: KeyOwner): Promise<boolean>;
@@ -62,8 +68,17 @@ interface Cached<T> {
 export function createDirectory(options: DirectoryOptions): UserRecords {
   const { store, clock, cacheTtlMs, staleOnFaultMs, fixed } = options;
   const keyOf = scopedStoreKey('directory');
+  const fixedOwners = ownersOf(fixed);
   const cache = new LRUCache<string, Cached<UserRecord | KeyOwner | null>>({ max: MAX_CACHED });
   const userKeyOf = (tenant: string, id: string) => keyOf('r', tenant, 'user', id);
+  // A read that began before a write ended may hold what the write replaced: it is used once and not kept.
+  let writes = 0;
+  const forget = (name: string) => {
+    writes += 1;
+    cache.delete(name);
+  };
+  const userName = (tenant: string, id: string) => `u/${tenant}/${id}`;
+  const keyName = (tenant: string, thumbprint: string) => `k/${tenant}/${thumbprint}`;
   const indexKeyOf = (tenant: string, thumbprint: Uint8Array) => keyOf('r', tenant, 'key', thumbprint);
 
   async function cached<T extends UserRecord | KeyOwner | null>(
@@ -80,12 +95,15 @@ export function createDirectory(options: DirectoryOptions): UserRecords {
     }
     options.onLookup?.('miss');
     const readAtMs = clock.monotonicMs(); // Before the read: what changes during it may be missed.
+    const writesBefore = writes;
     try {
       const value = await read();
-      cache.set(name, { value, readAtMs });
+      if (writes === writesBefore) cache.set(name, { value, readAtMs });
       return value;
     } catch (thrown) {
-      if (storeFree && known !== undefined && thrown instanceof StoreFault && isYoungerThan(cacheTtlMs + staleOnFaultMs)) return known.value;
+      // A miss never serves: where accounts name themselves it would be consent.
+      const mayServe = storeFree && thrown instanceof StoreFault && isYoungerThan(cacheTtlMs + staleOnFaultMs);
+      if (mayServe && known !== undefined && known.value !== null) return known.value;
       throw thrown;
     }
   }
@@ -97,7 +115,7 @@ export function createDirectory(options: DirectoryOptions): UserRecords {
 
   const record: Directory['record'] = async (tenant, id, { storeFree } = { storeFree: false }) => {
     const ofFile = tenant === 'default' ? fixed?.get(id) : undefined;
-    return ofFile ?? cached(`u/${tenant}/${id}`, storeFree, () => load(userKeyOf(tenant, id)));
+    return ofFile ?? cached(userName(tenant, id), storeFree, () => load(userKeyOf(tenant, id)));
   };
 
   return {
@@ -109,7 +127,9 @@ export function createDirectory(options: DirectoryOptions): UserRecords {
     async byThumbprint(tenant, thumbprint) {
       const bytes = decodeBase64url(thumbprint);
       if (bytes === undefined) return null;
-      return cached(`k/${tenant}/${thumbprint}`, false, async () => {
+      const ofFile = tenant === 'default' ? fixedOwners.get(thumbprint) : undefined;
+      if (ofFile !== undefined) return ofFile;
+      return cached(keyName(tenant, thumbprint), false, async () => {
         const text = await store.get(indexKeyOf(tenant, bytes));
         return text === null ? null : parseKeyOwner(text);
       });
@@ -117,7 +137,8 @@ export function createDirectory(options: DirectoryOptions): UserRecords {
     dummyKey: dummyKey(options.dummyAlg),
 
     async update(tenant, id, change) {
-      if (tenant === 'default' && fixed?.has(id) === true) throw new HttpProblem('conflict', 'the user is fixed by directory.file');
+      if (tenant === 'default' && fixed?.has(id) === true)
+        throw new HttpProblem('conflict', 'the user is fixed by directory.file');
       const key = userKeyOf(tenant, id);
       for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
         const text = await store.get(key);
@@ -125,29 +146,53 @@ export function createDirectory(options: DirectoryOptions): UserRecords {
         const changed = change(before);
         if (changed === null) return before;
         const after: UserRecord = { ...changed, v: (before?.v ?? 0) + 1, user: id, updatedAt: clock.nowMs() };
-        const isWritten = await store.swap(key, text, formatUserRecord(after), Number.POSITIVE_INFINITY);
-        cache.delete(`u/${tenant}/${id}`);
-        if (isWritten) return after;
+        try {
+          if (await store.swap(key, text, formatUserRecord(after), Number.POSITIVE_INFINITY)) return after;
+        } finally {
+          forget(userName(tenant, id)); // Also when it timed out: it may have run.
+        }
       }
       throw new HttpProblem('conflict', 'the user was changed by others five times in a row');
     },
+    async current(tenant, id) {
+      const ofFile = tenant === 'default' ? fixed?.get(id) : undefined;
+      return ofFile ?? load(userKeyOf(tenant, id));
+    },
     async ownerOf(tenant, thumbprint) {
+      const ofFile = tenant === 'default' ? fixedOwners.get(encodeBase64url(thumbprint)) : undefined;
       const text = await store.get(indexKeyOf(tenant, thumbprint));
-      return { owner: text === null ? null : parseKeyOwner(text), text };
+      return { owner: ofFile ?? (text === null ? null : parseKeyOwner(text)), text };
     },
     async setOwner(tenant, thumbprint, read, { user, kid }) {
-      cache.clear(); // Rare, and a miss that is cached under the key's text must not outlive its registration.
-      return store.swap(indexKeyOf(tenant, thumbprint), read, JSON.stringify({ user, kid }), Number.POSITIVE_INFINITY);
+      try {
+        const entry = JSON.stringify({ user, kid });
+        return await store.swap(indexKeyOf(tenant, thumbprint), read, entry, Number.POSITIVE_INFINITY);
+      } finally {
+        forget(keyName(tenant, encodeBase64url(thumbprint)));
+      }
     },
     async removeOwner(tenant, thumbprint, { user, kid }) {
       const key = indexKeyOf(tenant, thumbprint);
       const text = await store.get(key);
       const owner = text === null ? null : parseKeyOwner(text);
-      if (text !== null && owner?.user === user && owner.kid === kid) await store.swap(key, text, REMOVED, REMOVED_TTL_MS);
-      cache.clear();
+      if (text === null || owner?.user !== user || owner.kid !== kid) return;
+      try {
+        await store.swap(key, text, REMOVED, REMOVED_TTL_MS);
+      } finally {
+        forget(keyName(tenant, encodeBase64url(thumbprint)));
+      }
     },
     entries: () => cache.size,
   };
+}
+
+/** Keys of the file, by thumbprint. */
+function ownersOf(fixed: ReadonlyMap<string, UserRecord> = new Map()): ReadonlyMap<string, KeyOwner> {
+  const owners = new Map<string, KeyOwner>();
+  for (const { user, keys } of fixed.values()) {
+    for (const { kid, jwk } of keys) owners.set(encodeBase64url(thumbprintOf(jwk)), { user, kid });
+  }
+  return owners;
 }
 
 /** Made anew at each start: nobody holds its private half. */

@@ -62,12 +62,9 @@ export function createUserKeys(records: UserRecords, nowMs: () => number): UserK
   }
 
   async function holds(tenant: string, { user, kid }: KeyOwner, jwk: PublicJwk): Promise<boolean> {
-    const record = await currentRecord(tenant, user);
+    const record = await records.current(tenant, user);
     return record?.keys.some((key) => key.kid === kid && isSameKey(key.jwk, jwk)) ?? false;
   }
-
-  /** Past the cache. */
-  const currentRecord = (tenant: string, user: string) => records.update(tenant, user, () => null);
 
   /** Takes keys from the record, then from the index. */
   async function removeKeys(
@@ -88,6 +85,8 @@ export function createUserKeys(records: UserRecords, nowMs: () => number): UserK
 
   return {
     async ensure(tenant, id) {
+      const present = await records.current(tenant, id);
+      if (present !== null && !present.deleted) return present;
       const record = await records.update(tenant, id, (before) =>
         before === null || before.deleted ? revived(before) : null,
       );
