@@ -174,7 +174,7 @@ async function start({ loaded, events, version, reload }: SidecarOptions, opened
     mounted: () => graph.adminPaths,
     clock,
     random: randomBytes,
-    events: httpEvents,
+    events: { ...httpEvents, request: () => undefined }, // Probes and scrapes are no requests of clients.
   });
 
   let wasReady = false;

@@ -138,6 +138,13 @@ describe('users', () => {
   });
 });
 
+test('calls of the admin listener do not count as requests of the issuer', async () => {
+  await users('add', '--subject', 'erin');
+  const exposition = await (await fetch(`${service.admin}/metrics`)).text();
+  expect(exposition).toContain('# TYPE countersign_issuer_requests_total counter');
+  expect(exposition).not.toMatch(/^countersign_issuer_requests_total\{/m);
+});
+
 describe('health', () => {
   test('exits 0 when ready, by the admin listener and by gRPC', async () => {
     expect(await countersign(['health', '--admin', service.admin])).toMatchObject({ exit: 0, stdout: 'ready\n' });
