@@ -141,13 +141,6 @@ describe('whatever is thrown, and wherever, is no allow', () => {
       },
       'fault internal',
     ],
-    [
-      'undefined',
-      () => {
-        throw undefined;
-      },
-      'fault internal',
-    ],
     ['a rejection', () => Promise.reject(new Error('bug')), 'fault internal'],
     ['a rejection with a denial', async () => deny('revoked', 'x'), 'deny revoked'],
     ['a hang', () => new Promise<never>(() => undefined), 'fault deadline'],
