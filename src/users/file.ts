@@ -6,7 +6,8 @@ import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
 import type { UserRecord } from '../core/directory.ts';
 import { identifier, keyId } from '../core/settings.ts';
-import { isAcceptableKey } from '../crypto/signatures.ts';
+import { isAcceptableKey, thumbprint } from '../crypto/signatures.ts';
+import { encodeBase64url } from '../encoding/base64url.ts';
 import { algOf, parsePublicJwk } from '../encoding/jwk.ts';
 import { parseStrictJson } from '../encoding/strict-json.ts';
 import { MAX_KEYS } from './record.ts';
@@ -18,11 +19,25 @@ const fileSchema = v.strictObject({
   users: v.array(
     v.strictObject({
       user: identifier(),
-      attributes: v.optional(v.record(v.string(), v.union([v.string(), v.number(), v.boolean(), v.array(v.string())])), {}),
+      attributes: v.optional(
+        v.pipe(
+          v.record(v.string(), v.union([v.string(), v.number(), v.boolean(), v.array(v.string())])),
+          // A scheme may add members of its own under this name.
+          v.check((value) => !Object.hasOwn(value, 'auth'), 'no attribute named auth'),
+        ),
+        {},
+      ),
       disabled: v.optional(v.boolean(), false),
       epoch: v.optional(time, 0),
       keys: v.pipe(
-        v.array(v.strictObject({ kid: keyId(), jwk: v.unknown(), uses: v.optional(v.array(v.string())), expiresAt: v.optional(v.nullable(time), null) })),
+        v.array(
+          v.strictObject({
+            kid: keyId(),
+            jwk: v.unknown(),
+            uses: v.optional(v.array(v.string())),
+            expiresAt: v.optional(v.nullable(time), null),
+          }),
+        ),
         v.maxLength(MAX_KEYS),
       ),
     }),
@@ -40,8 +55,10 @@ export function readUserFile(file: string, schemes: readonly string[]): Readonly
   if (!result.success) return expected(`{"users":[...]}, see ${v.getDotPath(result.issues[0]) ?? 'the top'}`);
 
   const users = new Map<string, UserRecord>();
+  const owners = new Map<string, string>();
   for (const { user, attributes, disabled, epoch, keys } of result.output.users) {
     if (users.has(user)) expected(`each user once, got ${user} twice`);
+    if (new Set(keys.map(({ kid }) => kid)).size < keys.length) expected(`each key id of ${user} once`);
     users.set(user, {
       v: 0,
       user,
@@ -51,7 +68,11 @@ export function readUserFile(file: string, schemes: readonly string[]): Readonly
       attributes,
       keys: keys.map(({ kid, jwk: given, uses, expiresAt }) => {
         const jwk = parsePublicJwk(given);
-        if (jwk === undefined || !isAcceptableKey(jwk)) return expected(`a public Ed25519 or P-256 JWK as key ${kid} of ${user}`);
+        if (jwk === undefined || !isAcceptableKey(jwk))
+          return expected(`a public Ed25519 or P-256 JWK as key ${kid} of ${user}`);
+        const digest = encodeBase64url(thumbprint(jwk));
+        if (owners.has(digest)) expected(`each key once, got key ${kid} of ${user} under ${owners.get(digest)} too`);
+        owners.set(digest, user);
         return { kid, alg: algOf(jwk), jwk, uses: uses ?? schemes, addedAt: 0, expiresAt };
       }),
       updatedAt: 0,

@@ -3,7 +3,7 @@
  * behind, each a process of its own.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
@@ -46,6 +46,10 @@ export interface Deployment {
   reconfigure(change: (config: ServiceConfig) => void): Promise<void>;
   /** The key ring, one `challenge-mac` key at first; written in one step, noticed by itself. */
   readonly ringFile: string;
+  /** All that countersign has written so far. */
+  log(): Promise<string>;
+  /** The administrator's `/metrics`. */
+  metrics(): Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -98,10 +102,13 @@ export async function openDeployment({
     issuer: `127.0.0.1:${issuer}`,
     backend: `127.0.0.1:${backend}`,
   };
-  const envoyFile = await write('envoy.yaml', renderEnvoy(addresses, (config) => {
-    bePatient(config);
-    changeEnvoy?.(config);
-  }));
+  const envoyFile = await write(
+    'envoy.yaml',
+    renderEnvoy(addresses, (config) => {
+      bePatient(config);
+      changeEnvoy?.(config);
+    }),
+  );
   change?.(configuration);
   const configFile = await write('config.yaml', stringify(configuration));
 
@@ -149,6 +156,8 @@ export async function openDeployment({
       await call('POST', 'reload', {});
     },
     ringFile,
+    log: () => readFile(log('countersign'), 'utf8'),
+    metrics: async () => (await fetch(`http://127.0.0.1:${admin}/metrics`)).text(),
     stop,
   };
 }
