@@ -2,6 +2,7 @@
  * Where lines go. Writing never blocks and never throws: when the reader is too slow, lines are dropped and counted. `audit`
  * lines are waited for instead. What is written is `events.ts`; how a line looks, `line.ts`.
  */
+import { constants, fstatSync, openSync } from 'node:fs';
 import process from 'node:process';
 import sonicBoom from 'sonic-boom';
 import type { Clock } from '../core/clock.ts';
@@ -156,7 +157,7 @@ function createSink(fd: number, maxQueuedBytes: number): Sink {
   let waiting: { resolve: () => void; reject: (reason: unknown) => void }[] = [];
 
   const stream = new sonicBoom.SonicBoom({
-    fd,
+    fd: nonBlocking(fd),
     sync: false,
     // One write holds whole lines only, and so few that it can't be mixed with another process's.
     maxWrite: MAX_LINE_BYTES,
@@ -209,4 +210,17 @@ function createSink(fd: number, maxQueuedBytes: number): Sink {
       isClosing = true;
     },
   };
+}
+
+/**
+ * The same pipe opened once more, so that a write to a full one fails at once: a blocked write holds a thread, and with it the end of
+ * the process, for as long as the reader sleeps. A flag on the descriptor itself would change it for everybody who shares it.
+ */
+function nonBlocking(fd: number): number {
+  try {
+    if (!fstatSync(fd).isFIFO()) return fd;
+    return openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK);
+  } catch {
+    return fd; // Off Linux, or not ours to open: then as it is.
+  }
 }

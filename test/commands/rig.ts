@@ -29,19 +29,21 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Source of a module that runs before the command, for faults that can't be provoked from outside. */
   readonly preload?: string;
+  /** In place of a pipe that is read. */
+  readonly stdoutFd?: number;
 }
 
-export function start(args: readonly string[], { env = {}, preload }: RunOptions = {}): Started {
+export function start(args: readonly string[], { env = {}, preload, stdoutFd }: RunOptions = {}): Started {
   const imports = preload === undefined ? [] : ['--import', `data:text/javascript,${encodeURIComponent(preload)}`];
   const child = spawn(process.execPath, [...imports, join(ROOT, 'src', 'cli.ts'), ...args], {
     cwd: ROOT,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', stdoutFd ?? 'pipe', 'pipe'],
     env: { PATH: process.env['PATH'], NODE_COMPILE_CACHE: join(ROOT, 'node_modules', '.cache', 'node'), ...env },
   });
   let stdout = '';
   let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text));
   const ended = new Promise<Ended>((resolve) => {
     child.on('close', (exit) => resolve({ exit, stdout, stderr }));
   });

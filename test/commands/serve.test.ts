@@ -1,8 +1,10 @@
 /** The life of `countersign serve` as an operator sees it: exit codes, lines and metrics of the real process. */
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { closeSync, constants, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect, type ClientHttp2Session } from 'node:http2';
 import { connect as connectSocket } from 'node:net';
+import { join } from 'node:path';
 import { LOG_FIELDS } from '../../src/telemetry/line.ts';
 import { configure, countersign, createFolder, openService, start, type Folder, type Service } from './rig.ts';
 
@@ -121,6 +123,36 @@ describe('a reload by SIGHUP', () => {
   });
 });
 
+async function sendCheck(session: ClientHttp2Session, body: string): Promise<string> {
+  const message = new TextEncoder().encode(body);
+  const frame = new Uint8Array(5 + message.length);
+  new DataView(frame.buffer).setUint32(1, message.length);
+  frame.set(message, 5);
+  const call = session.request(CHECK);
+  const chunks: Uint8Array[] = [];
+  call.on('data', (chunk: Uint8Array) => chunks.push(chunk));
+  const closed = new Promise((done) => call.on('close', done).on('error', done));
+  call.end(frame);
+  await closed;
+  return chunks.map((chunk) => new TextDecoder('latin1').decode(chunk)).join('');
+}
+
+describe('a reader of the log that has gone to sleep (OP-16)', () => {
+  test('neither keeps Checks from being answered nor the process from ending', async () => {
+    execFileSync('mkfifo', [join(folder.path, 'log')]);
+    const pipe = openSync(join(folder.path, 'log'), constants.O_RDWR);
+    service = await openService(folder, {}, { stdoutFd: pipe });
+    const session = openCheckSession(service.check);
+    // A pipe holds 64 KiB, a line has some 300 bytes.
+    for (let index = 0; index < 800; index++) expect(await sendCheck(session, 'no check')).toContain('unavailable');
+    session.close();
+    const exposition = await (await fetch(`${service.admin}/metrics`)).text();
+    expect(exposition).toMatch(/^countersign_faults_total\{reason="check_invalid"\} 800$/m);
+    expect((await service.stop()).exit).toBe(0);
+    closeSync(pipe);
+  });
+});
+
 describe('what it writes', () => {
   test('holds none of the secrets that pass through it: lines, metrics, answers, status (OP-15), and only listed fields (OP-16)', async () => {
     service = await openService(folder, { log: { level: 'debug', decisions: 'all' } });
@@ -156,16 +188,7 @@ describe('what it writes', () => {
     await send(`${issuer}/canary-path`, { method: 'POST', headers: json, body: 'canary-body' });
     const session = openCheckSession(check);
     for (const body of ['canary-check', '\r\n\0\u202e{"level":"error"}', 'x'.repeat(1_000_000)]) {
-      const message = new TextEncoder().encode(body);
-      const frame = new Uint8Array(5 + message.length);
-      new DataView(frame.buffer).setUint32(1, message.length);
-      frame.set(message, 5);
-      const call = session.request(CHECK);
-      call.end(frame);
-      const chunks: Uint8Array[] = [];
-      call.on('data', (chunk: Uint8Array) => chunks.push(chunk));
-      await new Promise((done) => call.on('close', done).on('error', done));
-      answers.push(chunks.map((chunk) => new TextDecoder('latin1').decode(chunk)).join(''));
+      answers.push(await sendCheck(session, body));
     }
     session.close();
     await send(`${admin}/metrics`, {});
