@@ -8,9 +8,12 @@ export interface BoundedFile {
   readonly stats: Stats;
 }
 
-/** @throws the system's error, with a `code`. */
-export function readBounded(path: string, maxBytes: number): BoundedFile {
-  const descriptor = openSync(path, constants.O_RDONLY);
+/**
+ * @param flags besides reading: `O_NONBLOCK` where a pipe without a writer must not hang.
+ * @throws the system's error, with a `code`.
+ */
+export function readBounded(path: string, maxBytes: number, flags = 0): BoundedFile {
+  const descriptor = openSync(path, constants.O_RDONLY | flags);
   try {
     const stats = fstatSync(descriptor);
     const buffer = new Uint8Array(maxBytes + 1);

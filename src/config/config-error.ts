@@ -47,7 +47,10 @@ export function formatPath(path: Path): string {
 /** JSON, cut after 60 characters, ASCII only: what stands in a file must not steer the terminal that shows the error. */
 export function quote(text: string): string {
   const cut = text.length > 60 ? `${text.slice(0, 60)}…` : text;
-  return JSON.stringify(cut).replaceAll(/[^\x20-\x7e…]/gu, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`);
+  return JSON.stringify(cut).replaceAll(
+    /[^\x20-\x7e…]/gu,
+    (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
+  );
 }
 
 function inOrder(issues: readonly ConfigIssue[]): ConfigIssue[] {

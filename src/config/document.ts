@@ -42,7 +42,8 @@ export function readDocument(text: string, source: string): Tree {
 export function readValue(text: string): unknown {
   const lines = new LineCounter();
   const document = text.length > MAX_CONFIG_BYTES ? undefined : parse(text, lines);
-  if (document === undefined || document.contents === null || syntaxIssues(document, lines, '').length > 0) return undefined;
+  if (document === undefined || document.contents === null || syntaxIssues(document, lines, '').length > 0)
+    return undefined;
   const walk = new Walk('', lines);
   const value = walk.value(document.contents, [], 0);
   return walk.issues.length > 0 ? undefined : value;
@@ -51,7 +52,14 @@ export function readValue(text: string): unknown {
 function parse(text: string, lines: LineCounter): Document.Parsed | undefined {
   try {
     // Duplicate keys are found by the walk: the parser compares every key with every other one, a minute for a megabyte of them.
-    return parseDocument(text, { lineCounter: lines, version: '1.2', schema: 'core', merge: false, uniqueKeys: false, prettyErrors: false });
+    return parseDocument(text, {
+      lineCounter: lines,
+      version: '1.2',
+      schema: 'core',
+      merge: false,
+      uniqueKeys: false,
+      prettyErrors: false,
+    });
   } catch {
     return undefined;
   }
@@ -119,7 +127,8 @@ class Walk {
   #alias(name: string, node: Node, path: Path, depth: number): unknown {
     const target = this.#anchors.get(name);
     if (target === undefined) return this.#refuse(node, path, 'expected an alias that is defined above');
-    if (this.#open.has(target)) return this.#refuse(node, path, 'expected an alias to something else than what it stands in');
+    if (this.#open.has(target))
+      return this.#refuse(node, path, 'expected an alias to something else than what it stands in');
     return this.value(target, path, depth + 1);
   }
 
@@ -132,7 +141,8 @@ class Walk {
       if (key in map) this.#refuse(keyNode as Node, here, 'duplicate key');
       this.#setPlace(here, keyNode as Node);
       // A key whose value was refused stays known, so that a repetition is seen.
-      map[key] = value === null ? this.#refuse(keyNode as Node, here, BLANK) : this.value(value as Node, here, depth + 1);
+      map[key] =
+        value === null ? this.#refuse(keyNode as Node, here, BLANK) : this.value(value as Node, here, depth + 1);
     }
     return map;
   }

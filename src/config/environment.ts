@@ -55,13 +55,30 @@ export function applyAssignments(tree: Tree, schema: Schema, assignments: readon
   return issues;
 }
 
-function write(tree: Tree, source: string, path: readonly string[], value: unknown, text: string, issues: ConfigIssue[]): void {
+function write(
+  tree: Tree,
+  source: string,
+  path: readonly string[],
+  value: unknown,
+  text: string,
+  issues: ConfigIssue[],
+): void {
   const place = { source, line: null };
   if (text === '' || value === undefined) {
-    issues.push({ ...place, path: formatPath(path), message: text === '' ? 'expected a value, got nothing' : 'expected a value in YAML' });
+    issues.push({
+      ...place,
+      path: formatPath(path),
+      message: text === '' ? 'expected a value, got nothing' : 'expected a value in YAML',
+    });
     return;
   }
-  tree.write(path, value, place);
+  if (!tree.write(path, value, place)) {
+    issues.push({
+      ...place,
+      path: formatPath(path),
+      message: 'unknown setting: what stands above it has no settings below',
+    });
+  }
 }
 
 /** `COUNTERSIGN__STORE__REDIS__PASSWORD_FILE` is `store.redis.passwordFile`. */
@@ -75,11 +92,13 @@ function resolveName(schema: Schema, name: string): { path: string[]; schema: Sc
     }
     const key = Object.keys(members).find((member) => upperSnake(member) === segment);
     const next = key === undefined ? undefined : members[key];
-    if (key === undefined || next === undefined) return { problem: unknownVariable(name, segment, Object.keys(members)) };
+    if (key === undefined || next === undefined)
+      return { problem: unknownVariable(name, segment, Object.keys(members)) };
     path.push(key);
     here = next;
   }
-  if (scalarTypesOf(here).size === 0) return { problem: `unknown setting: ${formatPath(path)} ${describeDeadEnd(here)}` };
+  if (scalarTypesOf(here).size === 0)
+    return { problem: `unknown setting: ${formatPath(path)} ${describeDeadEnd(here)}` };
   return { path, schema: here };
 }
 
@@ -98,7 +117,9 @@ function describeDeadEnd(schema: Schema): string {
 
 function unknownVariable(name: string, segment: string, known: readonly string[]): string {
   const meant = nearest(segment, known.map(upperSnake));
-  return meant === undefined ? 'unknown setting' : `unknown setting, did you mean ${quote(name.replace(segment, meant))}?`;
+  return meant === undefined
+    ? 'unknown setting'
+    : `unknown setting, did you mean ${quote(name.replace(segment, meant))}?`;
 }
 
 function upperSnake(key: string): string {
@@ -118,4 +139,3 @@ function assigned(schema: Schema, path: Path, text: string): unknown {
   for (const key of path) here = here === undefined ? undefined : childOf(here, key);
   return here !== undefined && scalarTypesOf(here).size > 0 ? scalar(here, text) : readValue(text);
 }
-

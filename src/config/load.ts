@@ -63,7 +63,13 @@ export function loadConfig(options: LoadOptions): Loaded {
   // No issue: every section is there.
   const config = freezeDeep(draft as Config);
   const effective = effectiveValues(tree.root, definitions);
-  return { config, hash: hashOf(effective), warnings: warningsOf(config, definitions, availableParallelism()), effective, file };
+  return {
+    config,
+    hash: hashOf(effective),
+    warnings: warningsOf(config, definitions, availableParallelism()),
+    effective,
+    file,
+  };
 }
 
 function readText(file: string): string {
@@ -87,7 +93,9 @@ function readText(file: string): string {
 function listedDefinitions(tree: Tree, all: readonly SchemeDefinition[]): ReadonlyMap<string, SchemeDefinition> {
   const listed = tree.root['schemes'];
   if (!isRawMap(listed)) return new Map();
-  return new Map(all.filter(({ name }) => Object.hasOwn(listed, name)).map((definition) => [definition.name, definition]));
+  return new Map(
+    all.filter(({ name }) => Object.hasOwn(listed, name)).map((definition) => [definition.name, definition]),
+  );
 }
 
 /** Each section by itself, so that a mistake in one hides none in another. An invalid one stays away. */
@@ -108,7 +116,11 @@ function resolveSections(
 }
 
 /** Rules between keys; one that needs an invalid section waits until that is mended. */
-function ruleIssues(tree: Tree, draft: Partial<Config>, definitions: ReadonlyMap<string, SchemeDefinition>): ConfigIssue[] {
+function ruleIssues(
+  tree: Tree,
+  draft: Partial<Config>,
+  definitions: ReadonlyMap<string, SchemeDefinition>,
+): ConfigIssue[] {
   const issues: ConfigIssue[] = [];
   const refuse = (path: Path, message: string) => {
     issues.push({ ...tree.placeOf(path), path: formatPath(path), message });

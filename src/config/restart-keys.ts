@@ -10,9 +10,11 @@ export const RESTART_KEYS: readonly string[] = [
   'listeners.check.maxConcurrentStreams',
   'listeners.check.maxConnectionAge',
   'listeners.check.meshTls',
+  'listeners.check.tls', // Which files, and who may ask; the files themselves are read anew.
   'listeners.issuer.enabled',
   'listeners.issuer.address',
   'listeners.issuer.pathPrefix',
+  'listeners.issuer.tls',
   'listeners.issuer.headersTimeout',
   'listeners.issuer.requestTimeout',
   'listeners.issuer.keepAliveTimeout',
@@ -28,7 +30,9 @@ export const RESTART_KEYS: readonly string[] = [
 
 /** Keys that need a restart, of those that differ: for `restart required: listeners.check.address`. */
 export function restartRequired(before: Config, after: Config): string[] {
-  return changedKeys(before, after).filter((path) => RESTART_KEYS.some((key) => path === key || path.startsWith(`${key}.`)));
+  return changedKeys(before, after).filter((path) =>
+    RESTART_KEYS.some((key) => path === key || path.startsWith(`${key}.`)),
+  );
 }
 
 /** Paths of all settings that differ; of one that only one side has, the path of the whole. Compared as values: `1s` is `1000ms`. */

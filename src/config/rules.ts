@@ -10,16 +10,23 @@ import type { Config } from './schema.ts';
 export const RULES: readonly Rule[] = [...listenerRules, ...storeRules, ...routeRules, ...keyRules];
 
 /** @param cores that this process may use. */
-export function warningsOf(config: Config, definitions: ReadonlyMap<string, SchemeDefinition>, cores: number): string[] {
+export function warningsOf(
+  config: Config,
+  definitions: ReadonlyMap<string, SchemeDefinition>,
+  cores: number,
+): string[] {
   const waived = Object.entries(config.insecure).filter(([, isOn]) => isOn);
   const warnings = waived.map(([name]) => `insecure.${name} is on: ${WAIVED[name as keyof Config['insecure']]}`);
   if (config.envoy.faultResponse === 'error') {
-    warnings.push('envoy.faultResponse is error: where failure_mode_allow is true, the proxy lets requests pass while countersign cannot judge');
+    warnings.push(
+      'envoy.faultResponse is error: where failure_mode_allow is true, the proxy lets requests pass while countersign cannot judge',
+    );
   }
   if (config.process.verify === 'threadpool' && cores < 2) {
     warnings.push('process.verify is threadpool, but there is only one core: sync is faster here');
   }
-  const enrols = config.listeners.issuer.enabled && [...definitions.values()].some((definition) => definition.publicKeys);
+  const enrols =
+    config.listeners.issuer.enabled && [...definitions.values()].some((definition) => definition.publicKeys);
   if (enrols && config.issuer.audiences.length === 0) {
     warnings.push('issuer.audiences is empty: key enrolment refuses everyone');
   }

@@ -98,8 +98,15 @@ export function scalarTypesOf(schema: Schema): ReadonlySet<string> {
 
 /** The phrase that follows "expected": the schema's own message where it has one. Of a pipe the last one, which names the bounds. */
 export function expectationOf(schema: Schema): string {
-  const inner = unwrap(schema) as unknown as { type: string; expects: string; message?: unknown; pipe?: readonly { message?: unknown }[] };
-  const messages = [inner, ...(inner.pipe ?? [])].map((part) => part.message).filter((message) => typeof message === 'string');
+  const inner = unwrap(schema) as unknown as {
+    type: string;
+    expects: string;
+    message?: unknown;
+    pipe?: readonly { message?: unknown }[];
+  };
+  const messages = [inner, ...(inner.pipe ?? [])]
+    .map((part) => part.message)
+    .filter((message) => typeof message === 'string');
   const first = messages[0];
   return first ?? plainExpectation(inner.expects);
 }

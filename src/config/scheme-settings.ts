@@ -20,16 +20,18 @@ export interface SchemeSettingsParts {
   readonly issues: ConfigIssue[];
 }
 
-/** @param draft sections that are valid by themselves. @returns the same with `schemes` and `routes` resolved; an invalid one stays away. */
-export function resolveSchemeSettings(draft: Readonly<Record<string, unknown>>, parts: SchemeSettingsParts): Partial<Config> {
-  const before = parts.issues.length;
+/**
+ * @param draft sections that are valid by themselves.
+ * @returns the same with `schemes` and `routes` resolved. A scheme whose settings are wrong is missing there, and the rest stays, so
+ *   that the rules still see it: with an issue nothing of this is used.
+ */
+export function resolveSchemeSettings(
+  draft: Readonly<Record<string, unknown>>,
+  parts: SchemeSettingsParts,
+): Partial<Config> {
   const resolved: Record<string, unknown> = { ...draft };
   if (isRawMap(draft['schemes'])) resolved['schemes'] = schemesOf(draft['schemes'], parts);
   if (isRawMap(draft['routes'])) resolved['routes'] = routesOf(draft['routes'], parts);
-  if (parts.issues.length > before) {
-    delete resolved['schemes'];
-    delete resolved['routes'];
-  }
   return resolved;
 }
 
@@ -63,17 +65,28 @@ function routeSettings(routeName: string, route: RouteConfig, { tree, listed, is
   const at = ['routes', routeName];
   for (const [index, name] of route.schemes.entries()) {
     if (listed.has(name)) {
-      if (route.schemes.indexOf(name) !== index) issues.push(issueAt(tree, [...at, 'schemes', index], 'expected each scheme once'));
+      if (route.schemes.indexOf(name) !== index)
+        issues.push(issueAt(tree, [...at, 'schemes', index], 'expected each scheme once'));
       continue;
     }
     const known = [...listed.keys()];
     issues.push(
-      issueAt(tree, [...at, 'schemes', index], `expected a scheme listed under schemes, got ${quote(name)}${suggestion(name, known)}`),
+      issueAt(
+        tree,
+        [...at, 'schemes', index],
+        `expected a scheme listed under schemes, got ${quote(name)}${suggestion(name, known)}`,
+      ),
     );
   }
   for (const name of Object.keys(route.settings)) {
     if (route.schemes.includes(name)) continue;
-    issues.push(issueAt(tree, [...at, 'settings', name], `unknown key${suggestion(name, route.schemes)}: the route does not take this scheme`));
+    issues.push(
+      issueAt(
+        tree,
+        [...at, 'settings', name],
+        `unknown key${suggestion(name, route.schemes)}: the route does not take this scheme`,
+      ),
+    );
   }
 
   const outputs = emptyMap();
@@ -84,14 +97,23 @@ function routeSettings(routeName: string, route: RouteConfig, { tree, listed, is
     const path = [...at, 'settings', name];
     for (const key of Object.keys(overrides)) {
       if (definition.perRoute.includes(key)) continue;
-      issues.push(issueAt(tree, [...path, key], `unknown key${suggestion(key, definition.perRoute)}: a route may set ${definition.perRoute.join(', ')}`));
+      issues.push(
+        issueAt(
+          tree,
+          [...path, key],
+          `unknown key${suggestion(key, definition.perRoute)}: a route may set ${definition.perRoute.join(', ')}`,
+        ),
+      );
     }
     const whole = tree.root['schemes'];
     const base = isRawMap(whole) && isRawMap(whole[name]) ? whole[name] : emptyMap();
     const result = validate(tree, definition.settings, { ...base, ...overrides }, path);
     if (result.ok) outputs[name] = result.output;
     // What is wrong with the scheme's own settings is said there already.
-    else issues.push(...result.issues.filter((issue) => issue.below.length === 0 || Object.hasOwn(overrides, issue.below[0] ?? '')));
+    else
+      issues.push(
+        ...result.issues.filter((issue) => issue.below.length === 0 || Object.hasOwn(overrides, issue.below[0] ?? '')),
+      );
   }
   return outputs;
 }

@@ -1,5 +1,5 @@
 /** Secrets are files. The rules for such a file, and which files a configuration names. */
-import { realpathSync } from 'node:fs';
+import { constants, realpathSync } from 'node:fs';
 import { Secret } from '../core/secret.ts';
 import { readBounded } from './bounded-read.ts';
 import { ConfigError, formatPath, type ConfigIssue, type Path } from './config-error.ts';
@@ -60,7 +60,7 @@ export function checkSecretFiles(config: Config, source: string): void {
 
 function open(file: string): ReturnType<typeof readBounded> {
   try {
-    return readBounded(file, MAX_SECRET_BYTES);
+    return readBounded(file, MAX_SECRET_BYTES, constants.O_NONBLOCK);
   } catch (error) {
     throw new SecretFileError(file, `expected a readable file (${codeOf(error)})`);
   }

@@ -4,7 +4,9 @@ import { formatPath, quote, type ConfigIssue, type Path } from './config-error.t
 import { childOf, expectationOf, plainExpectation, unwrap, type Schema } from './schema-walk.ts';
 import { isRawMap, type Tree } from './tree.ts';
 
-export type Validated = { readonly ok: true; readonly output: unknown } | { readonly ok: false; readonly issues: readonly ValidationIssue[] };
+export type Validated =
+  | { readonly ok: true; readonly output: unknown }
+  | { readonly ok: false; readonly issues: readonly ValidationIssue[] };
 
 export interface ValidationIssue extends ConfigIssue {
   /** Below the value that was judged. */
@@ -51,12 +53,16 @@ function locate(schema: Schema, whole: unknown, below: Path): [Schema | undefine
 function isHidden(schema: Schema | undefined, below: Path): boolean {
   const key = below.findLast((step) => typeof step === 'string') ?? '';
   // A secret given where its file belongs is the likeliest mistake.
-  return /file$|password|secret|token/i.test(key) || (schema !== undefined && v.getMetadata(unwrap(schema))['hidden'] === true);
+  return (
+    /file$|password|secret|token/i.test(key) ||
+    (schema !== undefined && v.getMetadata(unwrap(schema))['hidden'] === true)
+  );
 }
 
 function got(value: unknown, expected: string): string {
   if (typeof value === 'string') return quote(value);
-  if (typeof value === 'number') return `${value}${expected.includes('duration') ? ' (a bare number has no unit)' : ''}`;
+  if (typeof value === 'number')
+    return `${value}${expected.includes('duration') ? ' (a bare number has no unit)' : ''}`;
   if (typeof value === 'boolean') return String(value);
   return Array.isArray(value) ? 'a list' : 'a map';
 }

@@ -12,16 +12,19 @@ const DURATION_UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60
 export function duration(bounds: { min?: string; max?: string } = {}) {
   const minMs = bounds.min === undefined ? 0 : parseDuration(bounds.min);
   const maxMs = bounds.max === undefined ? Number.MAX_SAFE_INTEGER : parseDuration(bounds.max);
-  const expected =
-    bounds.min !== undefined && bounds.max !== undefined
-      ? `a duration from ${bounds.min} to ${bounds.max}`
-      : 'a duration such as "30s" or "500ms"';
+  const expected = durationExpected(bounds);
   return v.pipe(
     v.string(expected),
     v.regex(/^(0|[1-9][0-9]{0,8})(ms|s|m|h|d)$/, expected),
     v.transform(parseDuration),
     v.check((ms) => ms >= minMs && ms <= maxMs, expected),
   );
+}
+
+function durationExpected({ min, max }: { min?: string; max?: string }): string {
+  if (min !== undefined && max !== undefined) return `a duration from ${min} to ${max}`;
+  if (max !== undefined) return `a duration of at most ${max}`;
+  return min === undefined ? 'a duration such as "30s" or "500ms"' : `a duration of at least ${min}`;
 }
 
 /** @param text already known to be a number and a unit. */
@@ -54,7 +57,12 @@ export function limit() {
   return v.pipe(
     v.strictObject({
       rate: v.pipe(v.string(expected), v.regex(/^[1-9][0-9]{0,6}\/(s|m|h)$/, expected)),
-      burst: v.pipe(v.number('an integer from 1 to 1000000'), v.integer('an integer from 1 to 1000000'), v.minValue(1), v.maxValue(1_000_000)),
+      burst: v.pipe(
+        v.number('an integer from 1 to 1000000'),
+        v.integer('an integer from 1 to 1000000'),
+        v.minValue(1),
+        v.maxValue(1_000_000),
+      ),
     }),
     v.transform(({ rate, burst }): Limit => {
       const [tokens = '', unit = ''] = rate.split('/');
@@ -63,15 +71,23 @@ export function limit() {
   );
 }
 
-const ORIGIN_EXPECTED = 'an origin such as "https://api.example.com", lower case, without a default port or a slash at the end';
+const ORIGIN_EXPECTED =
+  'an origin such as "https://api.example.com", lower case, without a default port or a slash at the end';
 
 /** `scheme://authority`, lower case, default port left out, no slash at the end; compared as text. */
 export function origin() {
   return v.pipe(
     v.string(ORIGIN_EXPECTED),
     v.regex(/^https?:\/\/([a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(:[1-9][0-9]{0,4})?$/, ORIGIN_EXPECTED),
-    v.check((text) => !(text.startsWith('https:') && text.endsWith(':443')) && !(text.startsWith('http:') && text.endsWith(':80')), ORIGIN_EXPECTED),
-    v.check((text) => text.startsWith('https:') || /^http:\/\/(localhost|127\.[0-9.]+|\[::1\])(:|$)/.test(text), 'an https origin (http only on loopback)'),
+    v.check(
+      (text) =>
+        !(text.startsWith('https:') && text.endsWith(':443')) && !(text.startsWith('http:') && text.endsWith(':80')),
+      ORIGIN_EXPECTED,
+    ),
+    v.check(
+      (text) => text.startsWith('https:') || /^http:\/\/(localhost|127\.[0-9.]+|\[::1\])(:|$)/.test(text),
+      'an https origin (http only on loopback)',
+    ),
   );
 }
 

@@ -7,7 +7,9 @@ const ringIsThere: Rule = {
   check({ keys, schemes, routes }, { refuse, definitions }) {
     if (keys.ringFile !== undefined) return;
     for (const [name, definition] of definitions) {
-      const settings = [schemes[name], ...Object.values(routes).map((route) => route.settings[name])].filter((value) => value !== undefined);
+      const settings = [schemes[name], ...Object.values(routes).map((route) => route.settings[name])].filter(
+        (value) => value !== undefined,
+      );
       const uses = new Set(settings.flatMap((value): readonly KeyUse[] => definition.keyUses(value as never)));
       if (uses.size === 0) continue;
       refuse(['keys', 'ringFile'], `expected a path: ${name} needs keys (${[...uses].join(', ')})`);
@@ -20,7 +22,8 @@ const tokensHaveAnIssuer: Rule = {
   check({ issuer }, { refuse, definitions }) {
     const issuing = [...definitions.values()].find((definition) => definition.issuesTokens);
     if (issuing === undefined) return;
-    if (issuer.url === undefined) refuse(['issuer', 'url'], `expected an https URL, got nothing, and ${issuing.name} needs it`);
+    if (issuer.url === undefined)
+      refuse(['issuer', 'url'], `expected an https URL, got nothing, and ${issuing.name} needs it`);
     if (issuer.audiences.length === 0) {
       refuse(['issuer', 'audiences'], `expected a list of origins, got nothing, and ${issuing.name} needs it`);
     }

@@ -7,7 +7,10 @@ const checkIsProtected: Rule = {
   needs: ['listeners', 'insecure'],
   check({ listeners: { check }, insecure }, { refuse }) {
     if (check.tls !== undefined && check.meshTls) {
-      refuse(['listeners', 'check', 'meshTls'], 'expected false beside tls: either countersign ends TLS or the mesh does');
+      refuse(
+        ['listeners', 'check', 'meshTls'],
+        'expected false beside tls: either countersign ends TLS or the mesh does',
+      );
     }
     if (isLocal(check.address) || check.tls !== undefined || check.meshTls || insecure.plaintextCheck) return;
     refuse(
@@ -32,9 +35,13 @@ const addressesDiffer: Rule = {
   needs: ['listeners'],
   check({ listeners: { check, issuer, admin } }, { refuse }) {
     const seen = new Map([[check.address, 'listeners.check.address']]);
-    for (const [name, address] of [...(issuer.enabled ? [['issuer', issuer.address] as const] : []), ['admin', admin.address] as const]) {
+    for (const [name, address] of [
+      ...(issuer.enabled ? [['issuer', issuer.address] as const] : []),
+      ['admin', admin.address] as const,
+    ]) {
       const other = seen.get(address);
-      if (other !== undefined && !address.endsWith(':0')) refuse(['listeners', name, 'address'], `expected another address than ${other}`);
+      if (other !== undefined && !address.endsWith(':0'))
+        refuse(['listeners', name, 'address'], `expected another address than ${other}`);
       seen.set(address, `listeners.${name}.address`);
     }
   },

@@ -8,7 +8,10 @@ const originsAreNamed: Rule = {
   check({ routes, insecure }, { refuse }) {
     for (const [name, { publicOrigins }] of Object.entries(routes)) {
       if (publicOrigins !== undefined || insecure.anyOrigin) continue;
-      refuse(['routes', name, 'publicOrigins'], 'expected a list of origins, got nothing, and it is required (insecure.anyOrigin waives it)');
+      refuse(
+        ['routes', name, 'publicOrigins'],
+        'expected a list of origins, got nothing, and it is required (insecure.anyOrigin waives it)',
+      );
     }
   },
 };
@@ -18,7 +21,10 @@ const shadowIsAllowed: Rule = {
   check({ routes, insecure }, { refuse }) {
     for (const [name, { mode }] of Object.entries(routes)) {
       if (mode === 'shadow' && !insecure.allowShadow) {
-        refuse(['routes', name, 'mode'], 'expected "enforce": in shadow mode every request passes (insecure.allowShadow allows it)');
+        refuse(
+          ['routes', name, 'mode'],
+          'expected "enforce": in shadow mode every request passes (insecure.allowShadow allows it)',
+        );
       }
     }
   },
@@ -33,7 +39,23 @@ const bodiesAreVisible: Rule = {
     }
     if (envoy.tier !== 'C' || envoy.textBody === 'accept-ascii') return;
     for (const [name, { body }] of Object.entries(routes)) {
-      if (body !== 'none') refuse(['routes', name, 'body'], 'expected "none" in tier C, unless envoy.textBody is "accept-ascii"');
+      if (body !== 'none')
+        refuse(['routes', name, 'body'], 'expected "none" in tier C, unless envoy.textBody is "accept-ascii"');
+    }
+  },
+};
+
+/** Nothing else can be judged while the store is down: another scheme's proofs are spent there. */
+const graceHasAUse: Rule = {
+  needs: ['routes', 'directory'],
+  check({ routes, directory }, { refuse, definitions }) {
+    const storeFree = Object.entries(routes).filter(([, route]) => route.storeFree === 'allow');
+    for (const [name, { schemes }] of storeFree) {
+      if (schemes.some((scheme) => definitions.get(scheme)?.issuesTokens === true)) continue;
+      refuse(['routes', name, 'storeFree'], 'expected "deny": no scheme of this route can judge without the store');
+    }
+    if (directory.staleOnFault > 0 && storeFree.length === 0) {
+      refuse(['directory', 'staleOnFault'], 'expected 0s: no route has storeFree "allow", so it would have no effect');
     }
   },
 };
@@ -55,7 +77,10 @@ const matchesAreDistinct: Rule = {
       for (const [index, rule] of route.match.entries()) {
         const tie = seen.find((other) => other.name !== name && overlap(other.rule, rule));
         if (tie !== undefined) {
-          refuse(['routes', name, 'match', index], `expected a rule that no other equals in rank; routes.${tie.name}.match[${tie.index}] takes the same requests`);
+          refuse(
+            ['routes', name, 'match', index],
+            `expected a rule that no other equals in rank; routes.${tie.name}.match[${tie.index}] takes the same requests`,
+          );
         }
         seen.push({ name, index, rule });
       }
@@ -72,5 +97,11 @@ function meet(a: readonly string[], b: readonly string[]): boolean {
   return a.length === 0 || b.length === 0 || a.some((item) => b.includes(item));
 }
 
-export const routeRules: readonly Rule[] = [originsAreNamed, shadowIsAllowed, bodiesAreVisible, defaultRouteExists, matchesAreDistinct];
-
+export const routeRules: readonly Rule[] = [
+  originsAreNamed,
+  shadowIsAllowed,
+  bodiesAreVisible,
+  graceHasAUse,
+  defaultRouteExists,
+  matchesAreDistinct,
+];

@@ -48,10 +48,12 @@ const redisRules: Rule = {
 function topology(redis: RedisSettings, refuse: RuleContext['refuse']): void {
   const { mode, urls } = redis;
   if (mode === 'single' && urls.length > 1) refuse(['urls'], 'expected one URL with mode single');
-  if (mode !== 'single' && urls.some((url) => url.startsWith('unix:'))) refuse(['urls'], `expected no unix socket with mode ${mode}`);
+  if (mode !== 'single' && urls.some((url) => url.startsWith('unix:')))
+    refuse(['urls'], `expected no unix socket with mode ${mode}`);
   if (mode === 'cluster' && redis.database !== 0) refuse(['database'], 'expected 0 in a Cluster');
   if (mode === 'sentinel') {
-    if (redis.sentinelName === undefined) refuse(['sentinelName'], "expected the primary's name, which mode sentinel needs");
+    if (redis.sentinelName === undefined)
+      refuse(['sentinelName'], "expected the primary's name, which mode sentinel needs");
     return;
   }
   for (const key of ['sentinelName', 'sentinelUsernameFile', 'sentinelPasswordFile'] as const) {
@@ -74,8 +76,10 @@ function transport(redis: RedisSettings, allowPlaintext: boolean, refuse: RuleCo
   }
   const secure = urls.filter((url) => url.startsWith('rediss:')).length;
   if (secure !== 0 && secure !== urls.length) refuse(['urls'], 'expected rediss:// in all URLs or in none');
-  if (secure === 0 && Object.keys(tls).length > 0) refuse(['tls'], 'expected only with rediss:// URLs: it would have no effect');
-  if ((tls.certFile === undefined) !== (tls.keyFile === undefined)) refuse(['tls'], 'expected certFile and keyFile together');
+  if (secure === 0 && Object.keys(tls).length > 0)
+    refuse(['tls'], 'expected only with rediss:// URLs: it would have no effect');
+  if ((tls.certFile === undefined) !== (tls.keyFile === undefined))
+    refuse(['tls'], 'expected certFile and keyFile together');
 }
 
 export const storeRules: readonly Rule[] = [oneWorker, clocks, freshMemory, redisRules];

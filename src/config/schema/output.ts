@@ -26,7 +26,6 @@ export const metrics = v.strictObject({
     32,
     'Routes with a label of their own, in the order of the file; further ones share `other`.',
   ),
-  grpcCompat: setting(flag(), false, 'Adds the `grpc_server_*` series that common dashboards expect.'),
 });
 
 /** Each that is true prints a warning at start and shows in `countersign_insecure_setting`. */
