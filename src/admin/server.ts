@@ -12,7 +12,14 @@ import type { Secret } from '../core/secret.ts';
 import { sha256 } from '../crypto/digest.ts';
 import { constantTimeEqual } from '../crypto/equal.ts';
 import { utf8 } from '../encoding/bytes.ts';
-import { createHttpServer, pathMap, type HttpEvents, type HttpServer, type Mounted, type PathMap } from '../http/server.ts';
+import {
+  createHttpServer,
+  pathMap,
+  type HttpEvents,
+  type HttpServer,
+  type Mounted,
+  type PathMap,
+} from '../http/server.ts';
 
 export interface AdminOptions {
   readonly address: string;
@@ -23,6 +30,9 @@ export interface AdminOptions {
   random(bytes: number): Uint8Array;
   readonly events: HttpEvents;
 }
+
+/** What answers without a token. */
+const OPEN_PATHS: ReadonlySet<string> = new Set(['/metrics', '/healthz', '/readyz']);
 
 const MAX_BODY_BYTES = 64 * 1024;
 /** A wrong token is told no faster than a right one. */
@@ -41,8 +51,8 @@ export function createAdmin({ address, token, mounted, clock, random, events }: 
     trustedHops: () => 0,
     clock,
     random,
-    async authorize({ path }, header) {
-      if (!path.startsWith('/admin/')) return;
+    async authorize(path, header) {
+      if (OPEN_PATHS.has(path.split('?', 1)[0] ?? path)) return;
       const expected = token();
       if (expected === undefined) throw new HttpProblem('not_found', 'the admin API is off');
       const [, given] = /^Bearer ([\x21-\x7e]{1,4096})$/.exec(header('authorization') ?? '') ?? [];
@@ -70,13 +80,11 @@ export interface AdminFacts {
 /** @param calls of users, invitations and schemes; their paths are absolute or get `/admin/v1/<scheme>/` before them. */
 export function mountAdmin(facts: AdminFacts, calls: readonly { endpoint: Endpoint; scheme?: string }[]): PathMap {
   const own = ownEndpoints(facts).map((endpoint): Mounted => ({ path: endpoint.path, endpoint }));
-  const others = calls.map(
-    ({ endpoint, scheme }): Mounted => ({
-      path: endpoint.path.startsWith('/') ? endpoint.path : `/admin/v1/${scheme ?? ''}/${endpoint.path}`,
-      endpoint,
-      ...(scheme !== undefined && { scheme }),
-    }),
-  );
+  const others = calls.map(({ endpoint, scheme }): Mounted => ({
+    path: endpoint.path.startsWith('/') ? endpoint.path : `/admin/v1/${scheme ?? ''}/${endpoint.path}`,
+    endpoint,
+    ...(scheme !== undefined && { scheme }),
+  }));
   return pathMap([...own, ...others]);
 }
 
@@ -101,7 +109,9 @@ function ownEndpoints(facts: AdminFacts): Endpoint[] {
       async handle() {
         const refused = await facts.reload();
         await facts.audit('reload');
-        return refused === undefined ? { status: 200, body: { result: 'applied' } } : { status: 409, body: { result: 'refused', reason: refused } };
+        return refused === undefined
+          ? { status: 200, body: { result: 'applied' } }
+          : { status: 409, body: { result: 'refused', reason: refused } };
       },
     }),
     defineEndpoint({
@@ -109,7 +119,10 @@ function ownEndpoints(facts: AdminFacts): Endpoint[] {
       method: 'PUT',
       path: '/admin/v1/log-level',
       bucket: 'own',
-      body: v.strictObject({ level: v.picklist(['error', 'warn', 'info', 'debug']), ttl: duration({ min: '1s', max: '1h' }) }),
+      body: v.strictObject({
+        level: v.picklist(['error', 'warn', 'info', 'debug']),
+        ttl: duration({ min: '1s', max: '1h' }),
+      }),
       async handle({ body: { level, ttl } }) {
         facts.setLogLevel(level, ttl);
         await facts.audit('log-level');
@@ -124,5 +137,9 @@ function get(path: string, handle: () => Answer | Promise<Answer>): Endpoint {
 }
 
 function plain(status: number): Answer {
-  return { status, body: utf8(status === 200 ? 'ok\n' : 'not ready\n'), headers: [['content-type', 'text/plain; charset=utf-8']] };
+  return {
+    status,
+    body: utf8(status === 200 ? 'ok\n' : 'not ready\n'),
+    headers: [['content-type', 'text/plain; charset=utf-8']],
+  };
 }

@@ -3,7 +3,7 @@
  * a request; what a call means is its endpoint's.
  */
 import type { Buffer } from 'node:buffer';
-import { chmodSync, unlinkSync } from 'node:fs';
+import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import * as v from 'valibot';
@@ -44,8 +44,8 @@ export interface HttpOptions {
   trustedHops(): number;
   readonly clock: Clock;
   random(bytes: number): Uint8Array;
-  /** Before the body is read. @throws {HttpProblem} */
-  authorize?(mounted: Mounted, header: (name: string) => string | undefined): void | Promise<void>;
+  /** Before it is told whether the path exists, let alone the body read. @throws {HttpProblem} */
+  authorize?(path: string, header: (name: string) => string | undefined): void | Promise<void>;
   /** Once the body is read. @param subject of the request, when its endpoint names one. @throws {Denial} `rate_limited` */
   charge?(mounted: Mounted, source: string, subject: string | undefined): void;
   /** Headers of every answer, by the request's `origin`; a preflight is answered with them alone. */
@@ -90,7 +90,10 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
     connectionsCheckingInterval: 1000,
     maxHeaderSize: MAX_HEADER_BYTES,
   };
-  const listener = (request: IncomingMessage, response: ServerResponse) => void respond(options, request, response);
+  const listener = (request: IncomingMessage, response: ServerResponse) => {
+    // Whatever an answer's own writing throws must not end the process: no answer is a refusal too.
+    respond(options, request, response).catch(() => request.socket.destroy());
+  };
   const server =
     options.tls === undefined
       ? createServer(settings, listener)
@@ -112,7 +115,6 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
   };
 }
 
-/** Never rejects. */
 async function respond(options: HttpOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const startMs = options.clock.monotonicMs();
   const owner = encodeBase64url(options.random(OWNER_BYTES));
@@ -152,10 +154,10 @@ async function answerTo(
   methods: ReadonlyMap<string, Mounted> | undefined,
   mounted: Mounted | undefined,
 ): Promise<Answer> {
+  const header = (name: string) => singleHeader(request, name);
+  await options.authorize?.(request.url ?? '/', header);
   if (methods === undefined) throw new HttpProblem('not_found', 'no endpoint has this path');
   if (mounted === undefined) throw new MethodRefused([...methods.keys()]);
-  const header = (name: string) => singleHeader(request, name);
-  await options.authorize?.(mounted, header);
 
   const { endpoint } = mounted;
   const raw = await readBody(request, options.bodyBytes());
@@ -230,7 +232,11 @@ function refusalOf(thrown: unknown, { clock, events }: HttpOptions): Refusal {
   if (thrown instanceof Denial) return denied(thrown, clock.nowMs());
   if (thrown instanceof MethodRefused)
     return { status: thrown.status, code: thrown.code, headers: [['allow', thrown.allowed]] };
-  if (thrown instanceof HttpProblem) return { status: thrown.status, code: thrown.code, headers: [] };
+  if (thrown instanceof HttpProblem) {
+    const headers: Header[] =
+      thrown.code === 'unauthorized' ? [['www-authenticate', 'Bearer realm="countersign"']] : [];
+    return { status: thrown.status, code: thrown.code, headers };
+  }
   const fault = thrown instanceof Fault ? thrown : undefined;
   events.fault(fault?.reason ?? 'internal', thrown);
   return { status: 503, code: 'unavailable', headers: [['retry-after', String(fault?.retryAfterSeconds ?? 1)]] };
@@ -258,6 +264,7 @@ function write(request: IncomingMessage, response: ServerResponse, { status, bod
   if (response.headersSent) return;
   response.statusCode = status; // Also of an answer that nobody hears: it is counted.
   if (response.destroyed) return;
+  for (const name of response.getHeaderNames()) response.removeHeader(name); // Of an answer that could not be written.
   const isBytes = ArrayBuffer.isView(body);
   const bytes = isBytes ? (body as Uint8Array) : new TextEncoder().encode(JSON.stringify(body));
   response.setHeader('cache-control', 'no-store');
@@ -275,11 +282,8 @@ function listen(server: Server, { address: text, setting }: HttpOptions): Promis
   const address = parseAddress(text);
   if (address === undefined) throw new Error(`${setting}: expected an address, got "${text}"`);
   if (address.kind === 'unix') {
-    try {
-      unlinkSync(address.path);
-    } catch {
-      // Nothing was left of an earlier process.
-    }
+    // Of an earlier process; whatever else lies there is not ours to remove.
+    if (lstatSync(address.path, { throwIfNoEntry: false })?.isSocket() === true) unlinkSync(address.path);
   }
   return new Promise((resolve, reject) => {
     const failed = (error: NodeJS.ErrnoException) => {
