@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import { closeSync, constants, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLogger, type Logger } from '../../src/telemetry/logger.ts';
@@ -115,6 +116,22 @@ describe('a logger whose reader does not read (OP-16)', () => {
       logger.write('info', 'decision', 'check refused', { detail: 'x'.repeat(100) });
     expect(logger.droppedLines()).toBeGreaterThan(10_000);
     await logger.close(10);
+  });
+
+  test('holds no thread of the pool: files can be read while eight such readers sleep', async () => {
+    const loggers = Array.from({ length: 8 }, (_, index) => {
+      const path = join(folder, `sleeping-${index}`);
+      execFileSync('mkfifo', [path]);
+      const fd = openSync(path, constants.O_RDWR);
+      pipes.push(fd);
+      return createLogger({ clock: createFakeClock(NOW_MS), level: 'info', role: 'single', version: '1', fd });
+    });
+    for (const logger of loggers) {
+      for (let index = 0; index < 2000; index++) logger.write('info', 'decision', 'check refused');
+    }
+    await Promise.all(loggers.map((logger) => logger.flush(50)));
+    expect((await stat(folder)).isDirectory()).toBe(true);
+    await Promise.all(loggers.map((logger) => logger.close(10)));
   });
 
   test('keeps an audit line waiting until it is read, and neither loses it nor any line before it that was taken', async () => {
