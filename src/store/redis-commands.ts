@@ -22,31 +22,39 @@ export interface CommandParts {
 }
 
 export function createCommands({ link, deadline, breaker, onFault }: CommandParts): Commands {
-  const judged = async (command: Promise<unknown>): Promise<unknown> => {
-    try {
-      const reply = await deadline.bound(command);
-      breaker.answered();
-      return reply;
-    } catch (thrown) {
-      const fault = storeFault(thrown);
-      if (countsForBreaker(fault.reason)) breaker.failed();
-      onFault(fault);
-      throw fault;
-    }
+  const failed = (thrown: unknown): StoreFault => {
+    const fault = storeFault(thrown);
+    if (countsForBreaker(fault.reason)) breaker.failed();
+    onFault(fault);
+    return fault;
   };
 
   return {
-    call: (name, args, node = link) => judged(node.send(name, args)),
-    evaluate: (script, keysAndArgs) => judged(evaluateOn(link, script, keysAndArgs)),
+    async call(name, args, node = link) {
+      try {
+        const reply = await deadline.bound(node.send(name, args));
+        breaker.answered();
+        return reply;
+      } catch (thrown) {
+        throw failed(thrown);
+      }
+    },
+    async evaluate(script, keysAndArgs) {
+      try {
+        const reply = await deadline.bound(byDigest(script, keysAndArgs));
+        breaker.answered();
+        return reply;
+      } catch (thrown) {
+        throw failed(thrown);
+      }
+    },
   };
-}
 
-/** By its digest; when the server does not have the script, nothing was run, so the text is sent. */
-async function evaluateOn(link: RedisLink, script: Script, keysAndArgs: Arguments): Promise<unknown> {
-  try {
-    return await link.send('evalsha', [script.sha1, script.keyCount, ...keysAndArgs]);
-  } catch (thrown) {
-    if (!isNoScript(thrown)) throw thrown;
-    return link.send('eval', [script.lua, script.keyCount, ...keysAndArgs]);
+  /** When the server does not have the script nothing was run, so the text is sent. Both share one deadline. */
+  function byDigest(script: Script, keysAndArgs: Arguments): Promise<unknown> {
+    return link.send('evalsha', [script.sha1, script.keyCount, ...keysAndArgs]).catch((thrown: unknown) => {
+      if (!isNoScript(thrown)) throw thrown;
+      return link.send('eval', [script.lua, script.keyCount, ...keysAndArgs]);
+    });
   }
 }
