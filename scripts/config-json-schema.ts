@@ -47,7 +47,7 @@ function convert(schema: v.GenericSchema): JsonSchema {
     errorMode: 'ignore',
     // A description stands behind the transformation, where the conversion has stopped.
     overrideSchema: ({ valibotSchema, jsonSchema }) => {
-      const description = v.getDescription(unwrap(valibotSchema as v.GenericSchema));
+      const description = v.getDescription(unwrap(valibotSchema));
       return description === undefined ? jsonSchema : { ...jsonSchema, description };
     },
   });

@@ -1,6 +1,7 @@
 /**
  * Finds keys that mean nothing, at every level. The schemas refuse them too, but only the first of each map and without a
- * suggestion; and a key in the wrong variant is not told where it would belong.
+ * suggestion; and a key in the wrong variant is not told where it would belong. A list in place of a map, which valibot takes for an
+ * object with numbers for keys, ends here too.
  */
 import { formatPath, quote, type ConfigIssue, type Path } from './config-error.ts';
 import { suggestion } from './nearest.ts';
@@ -9,6 +10,10 @@ import { isRawMap, type Tree } from './tree.ts';
 
 /** @param path of `value`, which `schema` is for. */
 export function unknownKeys(tree: Tree, schema: Schema, value: unknown, path: Path): ConfigIssue[] {
+  const { kind } = shapeOf(schema);
+  if (Array.isArray(value) && (kind === 'map' || kind === 'record' || kind === 'variant')) {
+    return [{ ...tree.placeOf(path), path: formatPath(path), message: 'expected a map, got a list' }];
+  }
   if (Array.isArray(value)) {
     return value.flatMap((item, index) => {
       const child = childOf(schema, index);
