@@ -74,7 +74,7 @@ export interface AdminFacts {
   reload(): Promise<string | undefined>;
   setLogLevel(level: 'error' | 'warn' | 'info' | 'debug', ttlMs: number): void;
   /** Awaited before the answer. */
-  audit(action: string): Promise<void>;
+  readonly audit: (action: string) => Promise<void>;
 }
 
 /** @param calls of users, invitations and schemes; their paths are absolute or get `/admin/v1/<scheme>/` before them. */
@@ -82,10 +82,23 @@ export function mountAdmin(facts: AdminFacts, calls: readonly { endpoint: Endpoi
   const own = ownEndpoints(facts).map((endpoint): Mounted => ({ path: endpoint.path, endpoint }));
   const others = calls.map(({ endpoint, scheme }): Mounted => ({
     path: endpoint.path.startsWith('/') ? endpoint.path : `/admin/v1/${scheme ?? ''}/${endpoint.path}`,
-    endpoint,
+    endpoint: endpoint.path.startsWith('/') ? endpoint : audited(endpoint, scheme ?? '', facts),
     ...(scheme !== undefined && { scheme }),
   }));
   return pathMap([...own, ...others]);
+}
+
+/** A scheme's own call, which has no log to write to. The shared calls say whom they are about and write their own line. */
+function audited(endpoint: Endpoint, scheme: string, { audit }: AdminFacts): Endpoint {
+  if (endpoint.method === 'GET') return endpoint;
+  return {
+    ...endpoint,
+    async handle(call) {
+      const answer = await endpoint.handle(call);
+      await audit(`${scheme}.${endpoint.path}`);
+      return answer;
+    },
+  };
 }
 
 function ownEndpoints(facts: AdminFacts): Endpoint[] {

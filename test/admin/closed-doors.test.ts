@@ -1,6 +1,8 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { createAdmin, mountAdmin, type AdminFacts } from '../../src/admin/server.ts';
 import { systemClock } from '../../src/core/clock.ts';
+import { HttpProblem } from '../../src/core/http.ts';
+import type { Endpoint } from '../../src/core/scheme.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { randomBytes } from '../../src/crypto/random.ts';
 
@@ -18,8 +20,20 @@ const facts: AdminFacts = {
   audit: async () => undefined,
 };
 
-async function openAdmin(token: () => Secret<string> | undefined): Promise<string> {
-  const paths = mountAdmin(facts, []);
+async function openAdmin(token: () => Secret<string> | undefined, order: string[] = []): Promise<string> {
+  const own: Endpoint = {
+    listener: 'admin',
+    method: 'POST',
+    path: 'forget',
+    bucket: 'own',
+    handle({ raw }) {
+      if (raw.length > 0) throw new HttpProblem('conflict', 'in the way');
+      order.push('changed');
+      return { status: 200, body: {} };
+    },
+  };
+  const audit = async (action: string) => void order.push(`audit ${action}`);
+  const paths = mountAdmin({ ...facts, audit }, [{ endpoint: own, scheme: 'example' }]);
   const events = { request: () => undefined, fault: () => undefined };
   const admin = await createAdmin({
     address: '127.0.0.1:0',
@@ -63,4 +77,14 @@ test('metrics and health answer without a token, with a query too', async () => 
   for (const path of ['/metrics', '/metrics?name=x', '/healthz', '/readyz', '/readyz?verbose']) {
     expect([path, (await fetch(url + path)).status]).toEqual([path, 200]);
   }
+});
+
+test("a change by a scheme's own call is audited, a refused one is not", async () => {
+  const order: string[] = [];
+  const url = await openAdmin(() => new Secret('right'), order);
+  const call = (body: string) =>
+    fetch(`${url}/admin/v1/example/forget`, { method: 'POST', body, headers: { authorization: 'Bearer right' } });
+  expect((await call('x')).status).toBe(409);
+  expect((await call('')).status).toBe(200);
+  expect(order).toEqual(['changed', 'audit example.forget']);
 });

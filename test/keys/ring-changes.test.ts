@@ -76,6 +76,8 @@ describe('keys that accounts hang on', () => {
 
   test('an OPAQUE setup is never random bytes', () => {
     expect(() => addKey([], { use: 'opaque-setup', ...at(T0_MS) })).toThrow('OPAQUE engine');
+    const setup = randomBytes(127);
+    expect(() => addKey([], { use: 'opaque-setup', ...at(T0_MS), setup })).toThrow('OPAQUE engine');
   });
 });
 

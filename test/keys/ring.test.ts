@@ -6,6 +6,7 @@ import { utf8 } from '../../src/encoding/bytes.ts';
 import { addKey } from '../../src/keys/ring-changes.ts';
 import { RingError, formatRing, parseRing, type StoredKey } from '../../src/keys/ring.ts';
 import { ringWith } from '../support/key-ring.ts';
+import { thrownBy } from '../support/refusal.ts';
 
 const NOW_MS = 1_700_000_000_000;
 
@@ -76,7 +77,13 @@ describe('refused is', () => {
   });
 
   test('one kid twice', () => {
-    expect(() => parseEntries(SECRET, { ...SECRET, state: 'next' })).toThrow('occurs twice');
+    const other = { ...SECRET, state: 'next', material: encodeBase64url(new Uint8Array(32).fill(7)) };
+    expect(() => parseEntries(SECRET, other)).toThrow(`kid ${String(SECRET['kid'])} occurs twice`);
+  });
+
+  test('a private half of another length', () => {
+    const jwk = { ...(SIGNING['material'] as object), d: encodeBase64url(new Uint8Array(31).fill(1)) };
+    expect(() => parseEntries({ ...SIGNING, material: jwk })).toThrow('keys.0.material');
   });
 
   test('one material under two uses', () => {
@@ -123,7 +130,11 @@ test('no message quotes material, whatever is wrong with an entry', () => {
       }
     }),
   );
-  expect(() => parseEntries({ ...good, material: privateJwk.d })).toThrow(/^(?!.*PRIVATE)/);
+  // What was put where another member belongs is not quoted either.
+  for (const member of ['use', 'alg', 'state', 'createdAt', 'kid']) {
+    expect(() => parseEntries({ ...good, [member]: privateJwk.d })).toThrow(RingError);
+    expect(String(thrownBy(() => parseEntries({ ...good, [member]: privateJwk.d })))).not.toContain(privateJwk.d);
+  }
   expect(() => addKey([], { use: 'token-signing', nowMs: NOW_MS, random: (n) => new Uint8Array(n) })).toThrow(
     'algorithm',
   );
