@@ -1,13 +1,25 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { storeConformance } from '../conformance/store.ts';
+import { CLUSTER_ACL, SERVER_ACL } from '../support/acl.ts';
 import { startRedisCluster } from '../support/redis-cluster.ts';
 import { redisStoreOn, untilServing } from '../support/redis-store.ts';
 
-storeConformance('Redis, Cluster of three primaries', async () => {
+storeConformance('Redis, Cluster of three primaries, as the user of the ACL', async () => {
   const cluster = await startRedisCluster();
+  for (const { admin } of cluster.nodes) {
+    await admin.call('ACL', 'SETUSER', 'countersign', 'on', '>secret', ...SERVER_ACL, ...CLUSTER_ACL);
+    await admin.call('ACL', 'SETUSER', 'default', 'off');
+  }
   const open = async () => {
     const opened = redisStoreOn('', {
-      settings: { mode: 'cluster', urls: cluster.urls, durable: { replicas: 0, timeout: 200 } },
+      settings: {
+        mode: 'cluster',
+        urls: cluster.urls,
+        durable: { replicas: 0, timeout: 200 },
+        usernameFile: 'countersign',
+        passwordFile: 'secret',
+      },
+      readSecret: (file) => file,
     });
     await untilServing(opened);
     return opened;

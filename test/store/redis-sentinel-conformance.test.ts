@@ -6,7 +6,17 @@ import { redisStoreOn, untilServing } from '../support/redis-store.ts';
 storeConformance('Redis, through Sentinels', async () => {
   const redis = await startRedisWithSentinels();
   const open = async () => {
-    const opened = redisStoreOn('', { settings: { mode: 'sentinel', urls: redis.urls, sentinelName: SENTINEL_NAME } });
+    const opened = redisStoreOn('', {
+      settings: {
+        mode: 'sentinel',
+        urls: redis.urls,
+        sentinelName: SENTINEL_NAME,
+        sentinelUsernameFile: 'countersign',
+        sentinelPasswordFile: 'secret',
+        durable: { replicas: 1, timeout: 500 },
+      },
+      readSecret: (file) => file,
+    });
     await untilServing(opened);
     return opened;
   };

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { redisServer } from '../../scripts/fetch-redis.ts';
+import { SENTINEL_ACL } from './acl.ts';
 import { freePort, startRedis, type TestRedis } from './redis.ts';
 
 export const SENTINEL_NAME = 'countersign';
@@ -47,6 +48,7 @@ async function startSentinel(primaryPort: number) {
     `sentinel monitor ${SENTINEL_NAME} 127.0.0.1 ${primaryPort} 2`,
     `sentinel down-after-milliseconds ${SENTINEL_NAME} 1000`,
     `sentinel failover-timeout ${SENTINEL_NAME} 3000`,
+    `user countersign on >secret ${SENTINEL_ACL.join(' ')}`,
   ];
   await writeFile(file, `${lines.join('\n')}\n`);
   const child = spawn(await redisServer(), [file, '--sentinel'], { stdio: 'ignore' });
