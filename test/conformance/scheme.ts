@@ -10,7 +10,7 @@ import { DENIAL_CODES, type Denial, type DenialCode, deny, wireCode } from '../.
 import type { SignatureAlg } from '../../src/core/directory.ts';
 import { StoreFault } from '../../src/core/fault.ts';
 import { UNVERIFIABLE_REASONS } from '../../src/core/request.ts';
-import { STAGES, type SchemeDefinition } from '../../src/core/scheme.ts';
+import { type SchemeDefinition, type Stage, STAGES } from '../../src/core/scheme.ts';
 import type { Store, StoreVerb } from '../../src/core/store.ts';
 import { authRequest, complete, newCheckId, type RequestParts, withHeader } from '../support/auth-request.ts';
 import { checkCall } from '../support/check-call.ts';
@@ -47,6 +47,8 @@ export interface SchemeUnderTest {
   readonly settings?: object;
   /** Algorithm of the clients' keys, as `directory.dummyAlg`. Default Ed25519. */
   readonly dummyAlg?: SignatureAlg;
+  /** `process.verify`; a scheme that verifies signatures calls the suite with both. Default sync. */
+  readonly verify?: 'sync' | 'threadpool';
   /** Lets a client in, by the same means for each `tenant`, and gives its prover. */
   enter(world: SchemeWorld, tenant?: string): Promise<Prover>;
   /** Headers that carry the proof. */
@@ -102,10 +104,10 @@ const ALTERED_REQUEST: readonly (readonly [string, Change])[] = [
 ];
 
 export function schemeConformance(scheme: SchemeUnderTest, stores: readonly StoreUnderTest[]): void {
-  const { definition, settings = {}, dummyAlg = 'Ed25519', spentCode = 'replayed' } = scheme;
+  const { definition, settings = {}, dummyAlg = 'Ed25519', verify = 'sync', spentCode = 'replayed' } = scheme;
 
   async function enter(options: WorldOptions = {}) {
-    const world = createSchemeWorld(definition, { settings, dummyAlg, ...options });
+    const world = createSchemeWorld(definition, { settings, dummyAlg, verify, ...options });
     const client = await scheme.enter(world);
     // Whatever is only done once (imports, caches) has been done.
     await world.judge(await client.prove(REQUEST));
@@ -318,6 +320,25 @@ export function schemeConformance(scheme: SchemeUnderTest, stores: readonly Stor
       });
     });
 
+    test('one that is given up during verification spends nothing either (OP-26)', async () => {
+      const { world, client } = await enter();
+      const proven = await client.prove(REQUEST);
+      const call = checkCall();
+      world.store.calls.length = 0;
+      // Nobody waits any more from the last stage before the claim on.
+      const stageDone = call.stageDone.bind(call);
+      const giving = Object.assign(call, {
+        stageDone(stage: Stage) {
+          stageDone(stage);
+          if (stage === 'verify') call.signal.aborted = true;
+        },
+      });
+      const judged = async () => world.scheme.verify(authRequest(proven, world.clock.nowMs()), world.policy(), giving);
+      expect((await faultOf(judged())).reason).toBe('deadline');
+      expect(writesOf(world.store)).toEqual([]);
+      expect(await outcomeOf(world.judge(proven))).toBe('allow');
+    });
+
     describe('strangers', () => {
       test('a forgery is signature_invalid, changes nothing, and the client still passes (CT-11)', async () => {
         const { world, client } = await enter();
@@ -500,7 +521,7 @@ export function schemeConformance(scheme: SchemeUnderTest, stores: readonly Stor
       test('of 64 concurrent copies of one proof exactly one is allowed (CT-09)', async () => {
         const store = await under.open();
         try {
-          const world = createSchemeWorld(definition, { settings, store, clock: realClock });
+          const world = createSchemeWorld(definition, { settings, verify, store, clock: realClock });
           const client = await scheme.enter(world);
           const proven = await client.prove(REQUEST);
           const outcomes = await Promise.all(Array.from({ length: 64 }, () => outcomeOf(world.judge(proven))));
@@ -514,7 +535,7 @@ export function schemeConformance(scheme: SchemeUnderTest, stores: readonly Stor
       test('a retried Check is allowed again, concurrently too; another Check is not (CT-10)', async () => {
         const store = await under.open();
         try {
-          const world = createSchemeWorld(definition, { settings, store, clock: realClock });
+          const world = createSchemeWorld(definition, { settings, verify, store, clock: realClock });
           const client = await scheme.enter(world);
           const proven = await client.prove(REQUEST);
           const checkId = newCheckId();

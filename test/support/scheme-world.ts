@@ -40,6 +40,8 @@ export interface WorldOptions {
   readonly limits?: Limits;
   /** Default: Ed25519. */
   readonly dummyAlg?: SignatureAlg;
+  /** `process.verify`. Default: sync. */
+  readonly verify?: 'sync' | 'threadpool';
 }
 
 export interface SchemeWorld {
@@ -75,7 +77,7 @@ export function createSchemeWorld(definition: SchemeDefinition, options: WorldOp
       createMemoryStore({ clock, skewMs: SKEW_MS, maxEntries: 100_000, fresh: true, observer: quietObserver }),
   );
   const settings: unknown = v.parse(definition.settings, options.settings ?? {});
-  const signatures = createSignatures({ mode: 'sync' });
+  const signatures = createSignatures({ mode: options.verify ?? 'sync' });
   const users = testUsers(store, clock, options.dummyAlg);
   const perCredential = { periodMs: 1, burst: 1_000_000 };
 

@@ -53,7 +53,12 @@ export interface VectorWorld {
 }
 
 /** @param keys of the ring, active first within a use. */
-export async function vectorWorld(name: string, given: VerifyCase, keys: readonly RingKey[]): Promise<VectorWorld> {
+export async function vectorWorld(
+  name: string,
+  given: VerifyCase,
+  keys: readonly RingKey[],
+  mode: 'sync' | 'threadpool' = 'sync',
+): Promise<VectorWorld> {
   const clock = createFakeClock(given.now_ms);
   const inner = createMemoryStore({
     clock,
@@ -76,7 +81,7 @@ export async function vectorWorld(name: string, given: VerifyCase, keys: readonl
       directory: directoryOf(given.directory.users ?? {}, name),
       users: { ensure: () => unused(), raiseEpoch: () => unused() },
       invitations: { issue: () => unused(), find: () => unused(), spend: () => unused() },
-      signatures: createSignatures({ mode: 'sync' }),
+      signatures: createSignatures({ mode }),
       limits: { charge() {}, credential() {} },
       count() {},
       skewMs: given.settings.skew_ms,

@@ -65,11 +65,11 @@ describe('signed bytes', () => {
   });
 });
 
-describe('verdicts', () => {
+describe.each(['sync', 'threadpool'] as const)('verdicts with verification %s', (mode) => {
   test.each(of<SignedCase>('verify'))('%s', async (_name, input, wanted) => {
     const { lifetime_ms: lifetimeMs, accept } = input.settings;
     const keys = (input.challenge_mac_keys_hex ?? []).map((material) => sharedKey('challenge-mac', material));
-    const world = await vectorWorld('challenge-signature', input, keys);
+    const world = await vectorWorld('challenge-signature', input, keys, mode);
     const challengeLimit = { periodMs: 20, burst: 200 };
     const settings = { challenges: 'stored', accept, lifetimeMs, inBand: false, challengeLimit };
     const scheme = challengeSignature.create(settings, world.resources);

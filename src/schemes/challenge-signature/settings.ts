@@ -10,7 +10,9 @@ export const settings = v.pipe(
     challenges: v.optional(
       v.pipe(
         kind(),
-        v.description('Kind of challenge that is issued. `stored`: one store write each, gone with the store. `stateless`: one MAC each, needs a ring key of use `challenge-mac`.'),
+        v.description(
+          'Kind of challenge that is issued. `stored`: one store write each, gone with the store. `stateless`: one MAC each, needs a ring key of use `challenge-mac`.',
+        ),
       ),
       'stored',
     ),
@@ -18,20 +20,26 @@ export const settings = v.pipe(
       v.pipe(
         v.array(kind()),
         v.minLength(1, 'at least one kind of challenge'),
-        v.description('Kinds that are judged. Default: the one issued. Both during a change of `challenges`. A route may set it.'),
+        v.description(
+          'Kinds that are judged. Default: the one issued. Both during a change of `challenges`. A route may set it.',
+        ),
       ),
     ),
     lifetime: v.optional(
       v.pipe(
         duration({ min: '5s', max: '300s' }),
-        v.description('How long a challenge may be used: fetching, signing and the upload included. Spent challenges are kept as long, plus skew.'),
+        v.description(
+          'How long a challenge may be used: fetching, signing and the upload included. Spent challenges are kept as long, plus skew.',
+        ),
       ),
       '30s',
     ),
     inBand: v.optional(
       v.pipe(
         v.boolean(),
-        v.description('Whether answers carry the next challenge. Acts with `stateless` only: a `stored` one would write to the store for strangers.'),
+        v.description(
+          'Whether answers carry the next challenge. Acts with `stateless` only: a `stored` one would write to the store for strangers.',
+        ),
       ),
       true,
     ),
@@ -41,7 +49,9 @@ export const settings = v.pipe(
           challenge: v.optional(
             v.pipe(
               limit(),
-              v.description('Challenges per address. With `stored` every request costs one, and the store holds at most rate x lifetime of them.'),
+              v.description(
+                'Challenges per address. With `stored` every request costs one, and the store holds at most rate x lifetime of them.',
+              ),
             ),
             { rate: '50/s', burst: 200 },
           ),

@@ -19,9 +19,10 @@ const parameter = (name: string, rewrite: (value: string) => string): Change =>
 const otherAt = (at: number) => (text: string) =>
   text.slice(0, at) + (text[at] === 'A' ? 'B' : 'A') + text.slice(at + 1);
 
-function underTest(kind: 'stored' | 'stateless', alg: SignatureAlg): SchemeUnderTest {
+function underTest(kind: 'stored' | 'stateless', alg: SignatureAlg, verify: 'sync' | 'threadpool'): SchemeUnderTest {
   return {
-    title: `challenge-signature, ${kind}, ${alg}`,
+    title: `challenge-signature, ${kind}, ${alg}, ${verify}`,
+    verify,
     definition: challengeSignature,
     settings: { challenges: kind },
     dummyAlg: alg,
@@ -90,5 +91,5 @@ function underTest(kind: 'stored' | 'stateless', alg: SignatureAlg): SchemeUnder
   };
 }
 
-schemeConformance(underTest('stored', 'Ed25519'), storesUnderTest);
-schemeConformance(underTest('stateless', 'ES256'), storesUnderTest);
+schemeConformance(underTest('stored', 'Ed25519', 'sync'), storesUnderTest);
+schemeConformance(underTest('stateless', 'ES256', 'threadpool'), storesUnderTest);
