@@ -318,10 +318,14 @@ async function buildGraph({ loaded, previous, store, signatures, events, adminFa
     issuer: {
       paths: mountIssuer(
         config.listeners.issuer.pathPrefix,
-        created.map(({ definition, scheme }) => ({
-          scheme,
-          endpoints: [...scheme.endpoints, ...enrolmentOf(definition)],
-        })),
+        created.map(({ definition, scheme }) => {
+          const policy = routes.routes.flatMap((route) => route.schemes).find((one) => one.scheme === scheme)?.policy;
+          return {
+            scheme,
+            endpoints: [...scheme.endpoints, ...enrolmentOf(definition)],
+            ...(policy !== undefined && { policy }),
+          };
+        }),
         { audiences: config.issuer.audiences, nowMs: () => clock.nowMs(), jwks: () => jwks(keyring) },
       ),
       limits,

@@ -26,6 +26,8 @@ export interface Mounted {
   readonly endpoint: Endpoint;
   /** Name of the scheme, for metrics and buckets; absent for the front's own. */
   readonly scheme?: string;
+  /** The scheme's `www-authenticate` values for a refusal with 401. */
+  challenges?(refused: { denial: Denial; nowMs: number }): readonly string[];
 }
 
 export interface HttpOptions {
@@ -130,7 +132,7 @@ async function respond(options: HttpOptions, request: IncomingMessage, response:
     const answer = await answerTo(options, request, owner, methods, mounted);
     write(request, response, { ...answer, headers: [...common, ...(answer.headers ?? [])] });
   } catch (thrown) {
-    const refusal = refusalOf(thrown, options);
+    const refusal = refusalOf(thrown, options, mounted);
     write(request, response, {
       ...problem(refusal, mounted?.endpoint, owner),
       headers: [...common, ...refusal.headers],
@@ -228,8 +230,8 @@ interface Refusal {
   readonly headers: readonly Header[];
 }
 
-function refusalOf(thrown: unknown, { clock, events }: HttpOptions): Refusal {
-  if (thrown instanceof Denial) return denied(thrown, clock.nowMs());
+function refusalOf(thrown: unknown, { clock, events }: HttpOptions, mounted: Mounted | undefined): Refusal {
+  if (thrown instanceof Denial) return denied(thrown, clock.nowMs(), mounted);
   if (thrown instanceof MethodRefused)
     return { status: thrown.status, code: thrown.code, headers: [['allow', thrown.allowed]] };
   if (thrown instanceof HttpProblem) {
@@ -242,8 +244,12 @@ function refusalOf(thrown: unknown, { clock, events }: HttpOptions): Refusal {
   return { status: 503, code: 'unavailable', headers: [['retry-after', String(fault?.retryAfterSeconds ?? 1)]] };
 }
 
-function denied({ form, code, options }: Denial, nowMs: number): Refusal {
+function denied(denial: Denial, nowMs: number, mounted: Mounted | undefined): Refusal {
+  const { form, code, options } = denial;
   const headers: Header[] = [...(options.replyHeaders ?? [])];
+  if (form.issuer === 401) {
+    for (const line of mounted?.challenges?.({ denial, nowMs }) ?? []) headers.push(['www-authenticate', line]);
+  }
   if (code === 'stale' || code === 'not_yet_valid') headers.push(['auth-server-time', String(nowMs)]);
   if (options.retryAfterSeconds !== undefined) headers.push(['retry-after', String(options.retryAfterSeconds)]);
   return { status: form.issuer, code: wireCode(code), headers };
@@ -272,7 +278,10 @@ function write(request: IncomingMessage, response: ServerResponse, { status, bod
     response.setHeader('content-type', isBytes && status >= 400 ? PROBLEM_TYPE : 'application/json');
     response.setHeader('content-length', bytes.length);
   }
-  for (const [name, value] of headers) response.setHeader(name, value);
+  for (const [name, value] of headers) {
+    if (name === 'www-authenticate') response.appendHeader(name, value);
+    else response.setHeader(name, value);
+  }
   // What was not read to its end would be taken for the next request.
   if (!request.complete) response.setHeader('connection', 'close');
   response.end(status === 204 || status === 304 || request.method === 'HEAD' ? undefined : bytes);

@@ -6,8 +6,16 @@ import type { IssuerListener } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Header } from '../core/decision.ts';
 import type { Charge, Limit, Limits } from '../core/limits.ts';
+import type { RoutePolicy } from '../core/request.ts';
 import type { Endpoint, Scheme } from '../core/scheme.ts';
-import { createHttpServer, pathMap, type HttpEvents, type HttpServer, type Mounted, type PathMap } from '../http/server.ts';
+import {
+  createHttpServer,
+  pathMap,
+  type HttpEvents,
+  type HttpServer,
+  type Mounted,
+  type PathMap,
+} from '../http/server.ts';
 
 /** What a configuration offers to clients. */
 export interface IssuerGraph {
@@ -47,7 +55,12 @@ export function createIssuer({ graph, clock, random, events }: IssuerOptions): P
 }
 
 /** Every POST but those with a bucket of their own, by address; and by address, scheme and user where the request names one. */
-function charge({ limits, issuerLimit: limit }: IssuerGraph, { endpoint, scheme }: Mounted, source: string, subject?: string): void {
+function charge(
+  { limits, issuerLimit: limit }: IssuerGraph,
+  { endpoint, scheme }: Mounted,
+  source: string,
+  subject?: string,
+): void {
   if (endpoint.method !== 'POST' || endpoint.bucket === 'own') return;
   const narrow: Charge[] =
     subject === undefined ? [] : [{ bucket: 'issuer', limit, key: [source, scheme ?? '', subject] }];
@@ -69,6 +82,8 @@ export interface OfferedScheme {
   readonly scheme: Scheme;
   /** Besides the scheme's own: enrolment. */
   readonly endpoints: readonly Endpoint[];
+  /** Of a route that takes the scheme: for the `www-authenticate` lines of its refusals. Absent when none does. */
+  readonly policy?: RoutePolicy;
 }
 
 /** @param prefix `listeners.issuer.pathPrefix`. @throws {Error} when two schemes claim one path. */
@@ -77,10 +92,15 @@ export function mountIssuer(
   offered: readonly OfferedScheme[],
   facts: { audiences: readonly string[]; nowMs(): number; jwks(): Answerable },
 ): PathMap {
-  const mounted = offered.flatMap(({ scheme, endpoints }) =>
+  const mounted = offered.flatMap(({ scheme, endpoints, policy }) =>
     endpoints
       .filter(({ listener }) => listener === 'issuer')
-      .map((endpoint): Mounted => ({ path: pathOf(prefix, scheme.name, endpoint.path), endpoint, scheme: scheme.name })),
+      .map((endpoint): Mounted => ({
+        path: pathOf(prefix, scheme.name, endpoint.path),
+        endpoint,
+        scheme: scheme.name,
+        ...(policy !== undefined && { challenges: (refused) => scheme.challenges(policy, refused) }),
+      })),
   );
   const schemes = Object.fromEntries(offered.map(({ scheme }) => [scheme.name, discoveryOf(scheme, prefix, mounted)]));
   return pathMap([
