@@ -29,7 +29,7 @@ function topLevelFields(answer: Uint8Array): string | undefined {
   let at = 0;
   while (at < answer.length) {
     const key = answer[at++] ?? 0;
-    if ((key & 7) !== 2 || key >= 0x80) return undefined;
+    if ((key & 7) !== 2) return undefined;
     let length = 0;
     for (let shift = 0; ; shift += 7) {
       const byte = answer[at++];

@@ -2,6 +2,7 @@
  * The transport of Checks: gRPC over HTTP/2, bytes in and bytes out. It knows nothing of what the bytes mean, so another transport
  * can take its place. Who may connect is `listener.ts`, one call `grpc-call.ts`, sessions and their end `sessions.ts`.
  */
+import { constants } from 'node:http2';
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { CheckListener } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
@@ -110,7 +111,10 @@ function createCheckMethod({ handler, clock }: CheckServerOptions) {
   return {
     call(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, held: Held) {
       const receivedAtMs = clock.nowMs();
-      const take = (message: Uint8Array | Unreadable) => void answer(stream, headers, message, receivedAtMs);
+      const take = (message: Uint8Array | Unreadable) => {
+        // A stream that can't be answered is ended: one broken call must not end the process.
+        answer(stream, headers, message, receivedAtMs).catch(() => stream.close(constants.NGHTTP2_INTERNAL_ERROR));
+      };
       readMessage(stream, headers, { maxBytes: handler.maxMessageBytes(), held, take });
     },
     denyAll() {

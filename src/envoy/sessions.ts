@@ -41,9 +41,9 @@ export function createSessions(
 
   return {
     open(connection) {
-      const session = performServerHandshake(connection, options);
+      const session = handshake(connection, options);
+      if (session === undefined) return;
       sessions.add(session);
-      session.setLocalWindowSize(WINDOW_BYTES);
       session.on('error', () => session.destroy());
       session.on('stream', (stream, headers) => {
         stream.on('error', () => undefined); // A reset call ends by 'close'.
@@ -75,6 +75,18 @@ export function createSessions(
       return sessions.size === 0;
     },
   };
+}
+
+/** @returns undefined for a connection that is gone already: it must not end the process. */
+function handshake(connection: Socket, options: ServerOptions): ServerHttp2Session | undefined {
+  try {
+    const session = performServerHandshake(connection, options);
+    session.setLocalWindowSize(WINDOW_BYTES);
+    return session;
+  } catch {
+    connection.destroy();
+    return undefined;
+  }
 }
 
 function retire(session: ServerHttp2Session): void {

@@ -47,6 +47,8 @@ describe('refuses', () => {
     ['metadata twice', '0a020810120022002200'],
     ['an unknown field', '0a02081012003200'],
     ['a varint at the top', '0a02081012000801'],
+    ['a group where the metadata belongs', '0a02081012002300'],
+    ['a key of two bytes', '0a0208101200a20100'],
     ['a response that ends early', '0a020810120300'],
     ['a length that does not end', '0a02081012ffffffffff'],
   ])('as a refusal or an allow, what the proxy could read otherwise: %s', (_what, bytes) => {

@@ -2,6 +2,7 @@
 import { Buffer } from 'node:buffer';
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import * as fc from 'fast-check';
 import type { CheckServer } from '../../src/envoy/server.ts';
 import { isLong } from '../support/long.ts';
 import { echo, startServer } from './check-server.ts';
@@ -177,6 +178,39 @@ describe('bounds in time', () => {
       socket.on('close', resolve);
     });
   }, 20_000);
+});
+
+test('whatever frames come, in whatever order, the process goes on', async () => {
+  const stream = fc.constantFrom(0, 1, 1, 3, 5, 2);
+  const frame = fc.oneof(
+    stream.map((id) => callHeaders(id)),
+    fc.tuple(stream, fc.uint8Array({ maxLength: 30 })).map(([id, bytes]) => dataFrame(id, framed(bytes))),
+    fc.tuple(fc.nat(10), fc.nat(255), stream, fc.uint8Array({ maxLength: 40 })).map((parts) => frameBytes(...parts)),
+    fc.uint8Array({ maxLength: 20 }).map((bytes) => Buffer.from(bytes)),
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(frame, { maxLength: 12 }), fc.boolean(), async (frames, isAbrupt) => {
+      const connection = await raw();
+      connection.send(...frames);
+      if (isAbrupt) connection.socket.resetAndDestroy();
+      else connection.socket.end();
+      connection.socket.resume();
+      await connection.closed;
+    }),
+  );
+  open.splice(0);
+}, 120_000);
+
+test('connections that are reset as soon as they are made', async () => {
+  const [host = '', port] = server.address.split(':');
+  for (let i = 0; i < MANY / 100; i++) {
+    const socket = connect({ host, port: Number(port) });
+    socket.on('error', () => undefined);
+    socket.on('connect', () => socket.resetAndDestroy());
+    await new Promise((resolve) => {
+      socket.on('close', resolve);
+    });
+  }
 });
 
 test('memory stays flat over many bad connections', async () => {
