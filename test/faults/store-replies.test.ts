@@ -189,9 +189,9 @@ describe('self-test', () => {
 
   test('a claim that is given twice: unsafe', async () => {
     await store.close();
-    fake.answer('eval', `*3\r\n$7\r\nclaimed\r\n:${Date.now()}\r\n$42\r\n${'a'.repeat(40)}:1\r\n`);
+    fake.answer('claim', `*2\r\n$7\r\nclaimed\r\n:${Date.now()}\r\n`);
     store = redisStoreOn(fake.url);
-    await new Promise((done) => setTimeout(done, 300));
+    await until('the store has judged', () => store.state() === 'unsafe');
     expect(store.provenOnce()).toBe(false);
   });
 });

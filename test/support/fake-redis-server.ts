@@ -7,7 +7,7 @@ import { createServer, type Socket } from 'node:net';
 
 export interface FakeRedis {
   readonly url: string;
-  /** Raw bytes in answer to the next commands of this name, instead of the right ones. */
+  /** Raw bytes in answer to the next commands of this name, instead of the right ones; `claim` is that script alone. */
   answer(command: string, raw: string): void;
   /** Back to the right ones. */
   behave(): void;
@@ -79,6 +79,8 @@ export async function startFakeRedis(): Promise<FakeRedis> {
     if (known !== mark) return fields('mark', mark);
     const held = record.get(key);
     if (lua.includes('-- claim')) {
+      const override = overrides.get('claim');
+      if (override !== undefined) return override;
       if (held === undefined) record.set(key, args[3] ?? '');
       return fields(held === undefined ? 'claimed' : held === args[3] ? 'mine' : 'taken');
     }
