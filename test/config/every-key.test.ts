@@ -145,7 +145,7 @@ const ROUTE_VALUES: typeof VALUES = {
   },
 };
 
-function with_(path: string, value: string): string {
+function written(path: string, value: string): string {
   const text = path.startsWith('store.memory')
     ? BASE.replace('store: {type: memory}', `store: {type: memory, memory: {maxEntries: ${value}}}`)
     : path === 'store.type'
@@ -158,22 +158,22 @@ function with_(path: string, value: string): string {
 
 describe.each(Object.entries(VALUES))('%s', (path, { good, bad }) => {
   test.each(good)('takes %s', (value) => {
-    expect(refusals(with_(path, value))).toEqual([]);
+    expect(refusals(written(path, value))).toEqual([]);
   });
 
   test.each(bad)('refuses %s with line and path', (value) => {
-    const [first = ''] = refusals(with_(path, value));
+    const [first = ''] = refusals(written(path, value));
     expect(first).toMatch(/^config\.yaml:[0-9]+ /);
     expect(first).toContain(path.split('.')[0] ?? '');
   });
 
   test('refuses a blank', () => {
-    expect(refusals(with_(path, ''))[0]).toContain(`${path}: expected a value, got nothing`);
+    expect(refusals(written(path, ''))[0]).toContain(`${path}: expected a value, got nothing`);
   });
 
   test('refuses a list of lists and a map of nonsense', () => {
-    expect(refusals(with_(path, '[[]]'))[0]).toContain(path);
-    expect(refusals(with_(path, '{zzz: 1}'))[0]).toContain(path);
+    expect(refusals(written(path, '[[]]'))[0]).toContain(path);
+    expect(refusals(written(path, '{zzz: 1}'))[0]).toContain(path);
   });
 });
 
@@ -213,14 +213,13 @@ test('every key of the schema stands in this table, but for Redis, TLS and versi
   const elsewhere = /^(version$|store\.redis\.|listeners\.[a-z]+\.tls\.)/;
   const missing = leavesOf(configSchema, []).filter((path) => !elsewhere.test(path) && VALUES[path] === undefined);
   expect(missing).toEqual([]);
-  const route = membersOf((membersOf(configSchema)?.['routes'] as unknown as { value: Schema }).value) ?? {};
+  const route = membersOf(childOf(childOf(configSchema, 'routes') as Schema, 'api') as Schema) ?? {};
   expect(Object.keys(route).filter((key) => ROUTE_VALUES[key] === undefined)).toEqual(['schemes', 'publicOrigins']);
 });
 
 test.each(mapsOf(configSchema, []).filter((path) => path.length > 0 && path[0] !== 'store'))(
   'an unknown key in %s is refused, and so is a second one beside it',
-  (...path) => {
-    const keys = path as string[];
+  (...keys) => {
     const text = `${BASE.replace(keys[0] === 'issuer' ? /^issuer:.*\n/m : /^$/, '')}${nested(keys, '{zzqq: 1, yyqq: 2}')}`;
     const unknown = refusals(text).filter((line) => line.includes('unknown key'));
     expect(unknown).toHaveLength(2);
@@ -230,8 +229,7 @@ test.each(mapsOf(configSchema, []).filter((path) => path.length > 0 && path[0] !
 
 test.each(mapsOf(configSchema, []).filter((path) => path.length > 0))(
   'a list in place of the map %s is refused',
-  (...path) => {
-    const keys = path as string[];
+  (...keys) => {
     const base = BASE.replace(new RegExp(`^${keys[0] ?? ''}:.*\\n`, 'm'), '');
     expect(refusals(`${base}${nested(keys, '[]')}`)).toContainEqual(
       expect.stringContaining(`${keys.join('.')}: expected a map, got a list`),
