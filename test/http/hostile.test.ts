@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import * as fc from 'fast-check';
 import * as v from 'valibot';
 import { defineEndpoint } from '../../src/core/scheme.ts';
+import { createFakeClock } from '../support/fake-clock.ts';
 import { closeFronts, openFront, type Rig } from './rig.ts';
 
 afterEach(closeFronts);
@@ -140,4 +141,31 @@ test('a file that lies where the socket should is not removed', async () => {
   await expect(openFront([echo], { address: `unix:${path}` })).rejects.toThrow('is taken');
   expect(await readFile(path, 'utf8')).toBe('precious');
   await rm(folder, { recursive: true });
+});
+
+test('the time of a call is when its body was complete: a held-back upload does not stay fresh', async () => {
+  const clock = createFakeClock(1_700_000_000_000);
+  const asked = Promise.withResolvers<void>();
+  const when = defineEndpoint({
+    listener: 'issuer',
+    method: 'POST',
+    path: '/when',
+    bucket: 'own',
+    handle: ({ receivedAtMs }) => ({ status: 200, body: { receivedAtMs } }),
+  });
+  const bodyBytes = () => {
+    asked.resolve();
+    return 1024;
+  };
+  const rig = await openFront([when], { clock, bodyBytes });
+  const [host = '', port = ''] = rig.address.split(':');
+  const socket = connect(Number(port), host);
+  let text = '';
+  socket.on('data', (chunk) => (text += chunk.toString('latin1')));
+  socket.write('POST /when HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{');
+  await asked.promise;
+  clock.advance(9_000);
+  socket.write('}');
+  await once(socket, 'close');
+  expect(text).toContain('"receivedAtMs":1700000009000');
 });

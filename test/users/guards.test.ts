@@ -1,9 +1,20 @@
 /** Guards that another one would hide: each is met here with the other out of the way. */
 import { expect, test } from '@jest/globals';
+import { readFileSync } from 'node:fs';
 import { generateKeyPair, sign, thumbprint } from '../../src/crypto/signatures.ts';
 import { encodeBase64url } from '../../src/encoding/base64url.ts';
 import { enrolMessage } from '../../src/encoding/enrol-message.ts';
+import { createInvitations } from '../../src/users/invitations.ts';
 import { AUDIENCE, usersWorld } from './users-world.ts';
+
+interface EnrolCase {
+  input: { op: string; aud: string; invitation: string; kid: string; jwk: object };
+  expect: { thumbprint: string; signature: string };
+}
+const { cases } = JSON.parse(readFileSync(new URL('../vectors/common.json', import.meta.url), 'utf8')) as {
+  cases: EnrolCase[];
+};
+const VECTOR = cases.find(({ input }) => input.op === 'enrol-key') as EnrolCase;
 
 const T = 'default';
 const ENROL = 'enrol';
@@ -15,6 +26,19 @@ function enrolment(aud: string, invitation: string) {
 }
 
 const invite = { scheme: 'challenge-signature', user: 'alice', replace: false, ttlMs: 60_000 };
+
+test('the enrolment of the vector is accepted end to end, once', async () => {
+  const { call, records, store, clock } = usersWorld();
+  const random = (count: number) => new Uint8Array(count).fill(0x11);
+  const { token } = await createInvitations({ store, clock, random }).issue(T, invite);
+  const { aud, kid, jwk } = VECTOR.input;
+  expect([token, aud]).toEqual([VECTOR.input.invitation, AUDIENCE]);
+  const request = { aud, invitation: token, kid, jwk, signature: VECTOR.expect.signature };
+  const { status, body } = await call('POST', ENROL, request);
+  expect([status, body]).toEqual([201, { subject: 'alice', keyId: kid, thumbprint: VECTOR.expect.thumbprint }]);
+  expect((await records.user(T, 'alice'))?.keys).toMatchObject([{ kid, jwk, uses: ['challenge-signature'] }]);
+  await expect(call('POST', ENROL, request)).rejects.toMatchObject({ code: 'signature_invalid' });
+});
 
 test('refuses with signature_invalid an enrolment that is rightly signed for another deployment, and leaves the invitation', async () => {
   const { call, invitations } = usersWorld();
