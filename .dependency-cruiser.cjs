@@ -23,7 +23,19 @@ const mayImport = {
   issuer: ['http', 'users', 'core', 'crypto', 'encoding', 'config', 'telemetry', 'keys'],
   admin: ['http', 'users', 'core', 'crypto', 'encoding', 'config', 'telemetry', 'keys'],
   'sidecar.ts': [
-    ...['core', 'encoding', 'crypto', 'store', 'limits.ts', 'keys', 'users', 'tokens', 'schemes', 'telemetry', 'config'],
+    ...[
+      'core',
+      'encoding',
+      'crypto',
+      'store',
+      'limits.ts',
+      'keys',
+      'users',
+      'tokens',
+      'schemes',
+      'telemetry',
+      'config',
+    ],
     ...['authenticate.ts', 'readiness.ts', 'envoy', 'http', 'issuer', 'admin'],
   ],
   'supervisor.ts': ['sidecar.ts', 'config', 'telemetry', 'core', 'keys', 'schemes', 'version.ts'],
@@ -72,7 +84,8 @@ module.exports = {
     ...packageRules,
     {
       name: 'schemes may import',
-      comment: 'a scheme may import: its own folder, core, crypto, encoding, tokens. What else it needs comes in Resources',
+      comment:
+        'a scheme may import: its own folder, core, crypto, encoding, tokens. What else it needs comes in Resources',
       severity: 'error',
       from: { path: '^src/schemes/([^/]+)/' },
       to: { path: '^src/', pathNot: '^src/schemes/$1/|^src/(core|crypto|encoding|tokens)/' },
@@ -100,14 +113,16 @@ module.exports = {
     },
     {
       name: 'the browser half has no node:',
-      comment: 'core, encoding, client (but client/node.ts), message.ts and client.ts of the schemes import nothing from node:',
+      comment:
+        'core, encoding, client (but client/node.ts), message.ts and client.ts of the schemes import nothing from node:',
       severity: 'error',
       from: { path: browserHalf, pathNot: nodeHalfOfClient },
       to: { dependencyTypes: ['core'] },
     },
     {
       name: 'the browser half stays among itself',
-      comment: 'what runs in a browser may import: core, encoding, client (but client/node.ts), message.ts and client.ts of its scheme',
+      comment:
+        'what runs in a browser may import: core, encoding, client (but client/node.ts), message.ts and client.ts of its scheme',
       severity: 'error',
       from: { path: browserHalf, pathNot: nodeHalfOfClient },
       to: { path: `^src/`, pathNot: browserHalf },
@@ -121,7 +136,8 @@ module.exports = {
     },
     {
       name: 'verification is synchronous crypto',
-      comment: 'what judges a Check uses no WebCrypto and no key stretching: both answer from a thread pool that anyone can fill',
+      comment:
+        'what judges a Check uses no WebCrypto and no key stretching: both answer from a thread pool that anyone can fill',
       severity: 'error',
       from: { path: '^src/schemes/[^/]+/(verify|message|state)[.]ts$|^src/(envoy|tokens)/|^src/authenticate[.]ts$' },
       to: { dependencyTypes: ['core'], path: '^(node:)?crypto$' },
@@ -152,7 +168,10 @@ module.exports = {
       comment: 'src may use what package.json lists under dependencies',
       severity: 'error',
       from: { path: '^src/' },
-      to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown', 'unknown', 'undetermined'], pathNot: '^node_modules/@types/' },
+      to: {
+        dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown', 'unknown', 'undetermined'],
+        pathNot: '^node_modules/@types/',
+      },
     },
     {
       name: 'resolvable',

@@ -5,7 +5,13 @@ import { systemClock } from '../src/core/clock.ts';
 const ALLOW = Uint8Array.of(0x0a, 0x00, 0x1a, 0x00);
 
 await createCheckServer({
-  listener: { address: process.argv[2] ?? '', socketMode: '0660', maxConcurrentStreams: 1024, maxConnectionAge: null, meshTls: false },
+  listener: {
+    address: process.argv[2] ?? '',
+    socketMode: '0660',
+    maxConcurrentStreams: 1024,
+    maxConnectionAge: null,
+    meshTls: false,
+  },
   handler: {
     handle: async () => ALLOW,
     prepared: () => ALLOW,

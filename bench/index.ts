@@ -55,7 +55,8 @@ if (values.target !== undefined) await foreign(values.target);
 else await own();
 
 async function foreign(address: string): Promise<void> {
-  if (values.pid === undefined || values.message === undefined) throw new Error('expected --pid and --message beside --target');
+  if (values.pid === undefined || values.message === undefined)
+    throw new Error('expected --pid and --message beside --target');
   const message = new Uint8Array(await readFile(values.message));
   const repeat = (count: number) => Array.from({ length: count }, () => message);
   print([await measure('the target', address, Number(values.pid), repeat)]);
@@ -64,12 +65,20 @@ async function foreign(address: string): Promise<void> {
 async function own(): Promise<void> {
   const redis = await startRedis();
   try {
-    const rows = [await floor(), await full('full Check, memory', undefined), await full('full Check, Redis', redis.url)];
+    const rows = [
+      await floor(),
+      await full('full Check, memory', undefined),
+      await full('full Check, Redis', redis.url),
+    ];
     print(rows);
     const [verifyUs, redisUs] = [await verificationUs(), await commandUs(redis.url)];
     const withRedis = rows[2]?.cpu ?? Number.NaN;
-    process.stdout.write(`\nunavoidable: one P-256 verification ${verifyUs.toFixed(1)} us, one Redis command ${redisUs.toFixed(1)} us\n`);
-    process.stdout.write(`full Check with Redis: ${(withRedis / (verifyUs + redisUs)).toFixed(2)} times their sum (goal: at most 2.2)\n`);
+    process.stdout.write(
+      `\nunavoidable: one P-256 verification ${verifyUs.toFixed(1)} us, one Redis command ${redisUs.toFixed(1)} us\n`,
+    );
+    process.stdout.write(
+      `full Check with Redis: ${(withRedis / (verifyUs + redisUs)).toFixed(2)} times their sum (goal: at most 2.2)\n`,
+    );
   } finally {
     await redis.stop();
   }
@@ -83,7 +92,9 @@ async function floor(): Promise<Row> {
   try {
     await untilAnswers(address);
     const message = signedChecks(ringWith('challenge-mac'), newClient('floor'), 1);
-    return await measure('an allow, transport alone', address, server.pid ?? 0, (count) => Array.from({ length: count }, () => message[0] as Uint8Array));
+    return await measure('an allow, transport alone', address, server.pid ?? 0, (count) =>
+      Array.from({ length: count }, () => message[0] as Uint8Array),
+    );
   } finally {
     server.kill('SIGKILL');
     await rm(folder, { recursive: true, force: true });
@@ -113,9 +124,16 @@ async function full(name: string, redisUrl: string | undefined): Promise<Row> {
       keys: { ringFile: await write('ring.json', formatRing(ring)) },
       directory: {
         dummyAlg: 'ES256',
-        file: await write('users.json', JSON.stringify({ users: [{ user: client.user, keys: [{ kid: 'k1', jwk: client.publicJwk }] }] })),
+        file: await write(
+          'users.json',
+          JSON.stringify({ users: [{ user: client.user, keys: [{ kid: 'k1', jwk: client.publicJwk }] }] }),
+        ),
       },
-      listeners: { check: { address }, issuer: { address: `127.0.0.1:${issuerPort}` }, admin: { address: `127.0.0.1:${adminPort}` } },
+      listeners: {
+        check: { address },
+        issuer: { address: `127.0.0.1:${issuerPort}` },
+        admin: { address: `127.0.0.1:${adminPort}` },
+      },
       schemes: { 'challenge-signature': { challenges: 'stateless', inBand: false, lifetime: '300s' } },
       routes: { api: { schemes: ['challenge-signature'], publicOrigins: ['https://api.example.com'] } },
       rateLimit: { perSource: plenty, perCredential: plenty, issuer: plenty },
@@ -132,7 +150,12 @@ async function full(name: string, redisUrl: string | undefined): Promise<Row> {
   }
 }
 
-async function measure(name: string, address: string, pid: number, make: (count: number) => readonly Uint8Array[]): Promise<Row> {
+async function measure(
+  name: string,
+  address: string,
+  pid: number,
+  make: (count: number) => readonly Uint8Array[],
+): Promise<Row> {
   const caller = openCaller(address);
   const rssIdle = rssMb(pid);
   await closedLoop(caller, make(WARM_UP), IN_FLIGHT);
@@ -143,7 +166,15 @@ async function measure(name: string, address: string, pid: number, make: (count:
   const rssLoaded = rssMb(pid);
   const latencies = await openLoop(caller, make(atRate), rate);
   caller.close();
-  return { name, cpu, p50: percentile(latencies, 0.5), p99: percentile(latencies, 0.99), rssIdle, rssLoaded, allowed: `${allowed}/${checks}` };
+  return {
+    name,
+    cpu,
+    p50: percentile(latencies, 0.5),
+    p99: percentile(latencies, 0.99),
+    rssIdle,
+    rssLoaded,
+    allowed: `${allowed}/${checks}`,
+  };
 }
 
 function start(program: string, args: readonly string[]): ChildProcess {
@@ -163,9 +194,19 @@ async function untilAnswers(address: string): Promise<void> {
 
 function print(rows: readonly Row[]): void {
   process.stdout.write(`${checks} Checks, ${IN_FLIGHT} in flight; then ${rate}/s for ${values.seconds} s\n\n`);
-  process.stdout.write('| | CPU us per Check | p50 ms | p99 ms | RSS MB idle | RSS MB loaded | allowed |\n|---|---|---|---|---|---|---|\n');
+  process.stdout.write(
+    '| | CPU us per Check | p50 ms | p99 ms | RSS MB idle | RSS MB loaded | allowed |\n|---|---|---|---|---|---|---|\n',
+  );
   for (const { name, cpu, p50, p99, rssIdle, rssLoaded, allowed } of rows) {
-    const cells = [name, cpu.toFixed(0), p50.toFixed(2), p99.toFixed(2), rssIdle.toFixed(0), rssLoaded.toFixed(0), allowed];
+    const cells = [
+      name,
+      cpu.toFixed(0),
+      p50.toFixed(2),
+      p99.toFixed(2),
+      rssIdle.toFixed(0),
+      rssLoaded.toFixed(0),
+      allowed,
+    ];
     process.stdout.write(`| ${cells.join(' | ')} |\n`);
   }
 }

@@ -14,7 +14,8 @@ export interface Caller {
 /** @param address `host:port` or `unix:/path`. */
 export function openCaller(address: string): Caller {
   const session: ClientHttp2Session = connect('http://check', {
-    createConnection: () => connectSocket(address.startsWith('unix:') ? { path: address.slice(5) } : hostAndPort(address)),
+    createConnection: () =>
+      connectSocket(address.startsWith('unix:') ? { path: address.slice(5) } : hostAndPort(address)),
   });
   session.on('error', () => undefined); // Each call says so itself.
   const headers = { ':method': 'POST', ':path': PATH, 'content-type': 'application/grpc', te: 'trailers' };

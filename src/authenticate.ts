@@ -50,7 +50,10 @@ export interface Course extends Outcome {
 }
 
 /** @param open reads the message; its throws are judged like all others. */
-export type Authenticate = (open: () => Arrival, call: { budgetMs: number; cancelled: { readonly aborted: boolean } }) => Promise<Outcome>;
+export type Authenticate = (
+  open: () => Arrival,
+  call: { budgetMs: number; cancelled: { readonly aborted: boolean } },
+) => Promise<Outcome>;
 
 export interface AuthenticateParts {
   readonly routes: RouteTable;
@@ -71,7 +74,10 @@ export function createAuthenticate(parts: AuthenticateParts): Authenticate {
         parts.decided(check);
         resolve(check);
       };
-      const timer = setTimeout(() => settle(fault(new Fault('deadline', 'the Check took longer than its budget'))), budgetMs);
+      const timer = setTimeout(
+        () => settle(fault(new Fault('deadline', 'the Check took longer than its budget'))),
+        budgetMs,
+      );
       void judge(parts, open, check).then(settle);
     });
 }
@@ -124,14 +130,22 @@ function refused(thrown: unknown, check: Check, clock: Clock, scheme?: Scheme): 
   const nowMs = clock.nowMs();
   const replyHeaders: Header[] = [];
   if (thrown.form.status === 401) challengeLines(check.route, thrown, nowMs, scheme, replyHeaders);
-  if (thrown.code === 'stale' || thrown.code === 'not_yet_valid') replyHeaders.push(['auth-server-time', String(nowMs)]);
-  if (thrown.options.retryAfterSeconds !== undefined) replyHeaders.push(['retry-after', String(thrown.options.retryAfterSeconds)]);
+  if (thrown.code === 'stale' || thrown.code === 'not_yet_valid')
+    replyHeaders.push(['auth-server-time', String(nowMs)]);
+  if (thrown.options.retryAfterSeconds !== undefined)
+    replyHeaders.push(['retry-after', String(thrown.options.retryAfterSeconds)]);
   if (thrown.options.replyHeaders !== undefined) replyHeaders.push(...thrown.options.replyHeaders);
   return { outcome: 'deny', ...(scheme && { scheme: scheme.name }), denial: thrown, replyHeaders };
 }
 
 /** One line per auth-scheme of the route, in route order; schemes that share one (`Bearer`) share a line, the refusing one's if any. */
-function challengeLines(route: Route | undefined, denial: Denial, nowMs: number, refusing: Scheme | undefined, into: Header[]): void {
+function challengeLines(
+  route: Route | undefined,
+  denial: Denial,
+  nowMs: number,
+  refusing: Scheme | undefined,
+  into: Header[],
+): void {
   const lines = new Map<string, string>();
   for (const { scheme, policy } of route?.schemes ?? []) {
     for (const line of scheme.challenges(policy, scheme === refusing ? { denial, nowMs } : undefined)) {

@@ -41,7 +41,11 @@ export async function runSupervisor(source: Omit<LoadOptions, 'schemes'>): Promi
 
   const { log } = loaded.config;
   const logger = createLogger({ clock, level: log.level, role: ROLE, version: VERSION });
-  const metrics = createMetrics({ schemes, build: { version: VERSION, commit: COMMIT, node: process.version }, role: ROLE });
+  const metrics = createMetrics({
+    schemes,
+    build: { version: VERSION, commit: COMMIT, node: process.version },
+    role: ROLE,
+  });
   const events = createEvents({ metrics, logger, clock, logging: log });
   events.start(loaded.hash, loaded.warnings);
 
@@ -95,7 +99,11 @@ async function untilEnded(
 }
 
 /** One at a time. The old configuration stays on any error. */
-function createReload(load: () => Loaded, sidecar: () => Sidecar | undefined, events: Events): () => Promise<string | undefined> {
+function createReload(
+  load: () => Loaded,
+  sidecar: () => Sidecar | undefined,
+  events: Events,
+): () => Promise<string | undefined> {
   let running: Promise<string | undefined> = Promise.resolve(undefined);
   const once = async (): Promise<string | undefined> => {
     try {

@@ -20,11 +20,14 @@ test('is ready when every condition holds', () => {
   expect(setUp(true).readiness.isReady()).toBe(true);
 });
 
-test.each([false, true])('is not ready before the store has passed its self-test once (requireStore %s)', (requireStore) => {
-  const { facts, readiness } = setUp(requireStore);
-  facts.proven = false;
-  expect(readiness.isReady()).toBe(false);
-});
+test.each([false, true])(
+  'is not ready before the store has passed its self-test once (requireStore %s)',
+  (requireStore) => {
+    const { facts, readiness } = setUp(requireStore);
+    facts.proven = false;
+    expect(readiness.isReady()).toBe(false);
+  },
+);
 
 test.each([false, true])('is not ready while the store is unsafe (requireStore %s)', (requireStore) => {
   const { facts, readiness } = setUp(requireStore);
@@ -33,12 +36,15 @@ test.each([false, true])('is not ready while the store is unsafe (requireStore %
   expect(readiness.isReady()).toBe(false);
 });
 
-test.each(['down', 'clock', 'recovering'] as const)('stays ready while the store is %s, however long, without requireStore', (state) => {
-  const { clock, facts, readiness } = setUp(false);
-  facts.state = state;
-  clock.advance(3_600_000);
-  expect(readiness.isReady()).toBe(true);
-});
+test.each(['down', 'clock', 'recovering'] as const)(
+  'stays ready while the store is %s, however long, without requireStore',
+  (state) => {
+    const { clock, facts, readiness } = setUp(false);
+    facts.state = state;
+    clock.advance(3_600_000);
+    expect(readiness.isReady()).toBe(true);
+  },
+);
 
 test('with requireStore leaves only after ten seconds of a bad store, and comes back at once', () => {
   const { clock, facts, readiness } = setUp(true);

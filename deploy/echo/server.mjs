@@ -23,11 +23,18 @@ const server = createServer(async (request, response) => {
     return; // The client left in the middle of its body.
   }
   const headers = [];
-  for (let at = 0; at < request.rawHeaders.length; at += 2) headers.push([request.rawHeaders[at], request.rawHeaders[at + 1]]);
-  const answer = JSON.stringify({ method: request.method, target: request.url, headers, body: Buffer.concat(chunks).toString('base64') });
+  for (let at = 0; at < request.rawHeaders.length; at += 2)
+    headers.push([request.rawHeaders[at], request.rawHeaders[at + 1]]);
+  const answer = JSON.stringify({
+    method: request.method,
+    target: request.url,
+    headers,
+    body: Buffer.concat(chunks).toString('base64'),
+  });
   response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(answer) });
   response.end(request.method === 'HEAD' ? undefined : answer);
 });
 
 server.listen(Number(port), host, () => process.stdout.write(`${host}:${server.address().port}\n`));
-for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => server.close(() => process.exit(0)).closeAllConnections());
+for (const signal of ['SIGTERM', 'SIGINT'])
+  process.on(signal, () => server.close(() => process.exit(0)).closeAllConnections());

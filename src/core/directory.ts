@@ -57,7 +57,11 @@ export interface Signatures {
    * @param signature 64 bytes: Ed25519 (RFC 8032, pure), or P-256 `r || s` with SHA-256.
    * @returns false for a wrong signature and for a key that can't be imported. A promise with `process.verify: threadpool`, so callers await.
    */
-  verify(key: { readonly alg: SignatureAlg; readonly jwk: PublicJwk }, message: Uint8Array, signature: Uint8Array): boolean | Promise<boolean>;
+  verify(
+    key: { readonly alg: SignatureAlg; readonly jwk: PublicJwk },
+    message: Uint8Array,
+    signature: Uint8Array,
+  ): boolean | Promise<boolean>;
 }
 
 const IDENTIFIER = /^[A-Za-z0-9._~@+:-]{1,128}$/;

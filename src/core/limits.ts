@@ -1,7 +1,17 @@
 /** Token buckets as their users see them. The buckets themselves are `limits.ts` beside this folder. */
 
 /** A closed set: it is a metric label. */
-export const BUCKETS = ['source', 'credential', 'issuer', 'login', 'resync', 'peer', 'create', 'challenge', 'passphrase'] as const;
+export const BUCKETS = [
+  'source',
+  'credential',
+  'issuer',
+  'login',
+  'resync',
+  'peer',
+  'create',
+  'challenge',
+  'passphrase',
+] as const;
 export type BucketName = (typeof BUCKETS)[number];
 
 export interface Limit {

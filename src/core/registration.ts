@@ -36,7 +36,12 @@ export interface Invitations {
   /** @returns the token, 43 characters, which is told once and never kept in clear. @throws {StoreFault} */
   issue(
     tenant: string,
-    invitation: { readonly scheme: string; readonly user: string | null; readonly replace: boolean; readonly ttlMs: number },
+    invitation: {
+      readonly scheme: string;
+      readonly user: string | null;
+      readonly replace: boolean;
+      readonly ttlMs: number;
+    },
   ): Promise<{ readonly token: string; readonly expiresAtMs: number }>;
   /** Looks without spending. Null when absent, expired or made for another scheme. @throws {StoreFault} */
   find(tenant: string, scheme: string, token: string): Promise<Invitation | null>;

@@ -31,7 +31,8 @@ export function parseUserRecord(text: string): UserRecord {
 export function formatUserRecord(record: UserRecord): string {
   const { v, user, epoch, disabled, deleted, attributes, keys, updatedAt } = record;
   const text = JSON.stringify({ v, user, epoch, disabled, deleted, attributes, keys: keys.map(inOrder), updatedAt });
-  if (new TextEncoder().encode(text).length > MAX_RECORD_BYTES) throw new HttpProblem('conflict', 'user record over 16 KiB');
+  if (new TextEncoder().encode(text).length > MAX_RECORD_BYTES)
+    throw new HttpProblem('conflict', 'user record over 16 KiB');
   return text;
 }
 
@@ -48,7 +49,8 @@ export interface KeyOwner {
 export function parseKeyOwner(text: string): KeyOwner | null {
   if (text === REMOVED) return null;
   const { user, kid } = parse(text) as Partial<KeyOwner>;
-  if (typeof user !== 'string' || typeof kid !== 'string') throw new Fault('protocol', 'a key index entry that is none of ours');
+  if (typeof user !== 'string' || typeof kid !== 'string')
+    throw new Fault('protocol', 'a key index entry that is none of ours');
   return { user, kid };
 }
 

@@ -30,17 +30,28 @@ function errorsOf(text: string, options: Parameters<typeof load>[1] = {}): strin
 
 test('takes the smallest useful file and fills in every default', () => {
   const { config, warnings } = load(BASE);
-  expect(config.envoy).toMatchObject({ tier: 'A', maxRequestBytes: 1_048_576, checkBudget: 150, identityPrefix: 'x-auth-' });
+  expect(config.envoy).toMatchObject({
+    tier: 'A',
+    maxRequestBytes: 1_048_576,
+    checkBudget: 150,
+    identityPrefix: 'x-auth-',
+  });
   expect(config.clock).toEqual({ skew: 5000, maxStoreOffset: 5000 });
   expect(config.rateLimit.perSource).toEqual({ periodMs: 20, burst: 200 });
   expect(config.process).toMatchObject({ drainDelay: 0, drainTimeout: 8000, maxInFlight: 512 });
-  expect(config.routes['api']).toMatchObject({ body: 'required', tenant: 'default', realm: 'countersign', refusePathParameters: true });
+  expect(config.routes['api']).toMatchObject({
+    body: 'required',
+    tenant: 'default',
+    realm: 'countersign',
+    refusePathParameters: true,
+  });
   expect(Object.isFrozen(config.routes['api'])).toBe(true);
   expect(warnings).toEqual(['issuer.audiences is empty: key enrolment refuses everyone']);
 });
 
 test('a configuration has one hash, however it is written', () => {
-  const other = BASE.replace('store: {type: memory}\n', '') + '# a comment\nstore:\n  type: "memory"\nclock: {skew: 5000ms}\n';
+  const other =
+    BASE.replace('store: {type: memory}\n', '') + '# a comment\nstore:\n  type: "memory"\nclock: {skew: 5000ms}\n';
   expect(load(other).hash).not.toBe('');
   expect(load(`# a comment\n${BASE}`).hash).toBe(load(BASE).hash);
   expect(load(`${BASE}clock: {skew: 6s}\n`).hash).not.toBe(load(BASE).hash);
@@ -48,32 +59,108 @@ test('a configuration has one hash, however it is written', () => {
 
 describe('a mistake is named with line, path, what was expected and what was found', () => {
   test.each([
-    ['a bare number for a duration', `${BASE}clock: {skew: 30}\n`, 'config.yaml:8 clock.skew: expected a duration from 1s to 30s, got 30 (a bare number has no unit)'],
-    ['a duration out of bounds', `${BASE}clock: {skew: 31s}\n`, 'config.yaml:8 clock.skew: expected a duration from 1s to 30s, got "31s"'],
-    ['an unknown key', BASE.replace('schemes: [', 'sceme: ['), 'config.yaml:6 routes.api.sceme: unknown key, did you mean "schemes"?'],
-    ['an unknown key at the top', `${BASE}listener: {}\n`, 'config.yaml:8 listener: unknown key, did you mean "listeners"?'],
-    ['an unknown scheme', BASE.replace('{challenge-signature: {}}', '{chalenge-signature: {}}'), 'schemes.chalenge-signature: unknown scheme, did you mean "challenge-signature"?'],
-    ['an unknown setting of a scheme', BASE.replace('challenge-signature: {}', 'challenge-signature: {lifetme: 30s}'), 'config.yaml:3 schemes.challenge-signature.lifetme: unknown key, did you mean "lifetime"?'],
+    [
+      'a bare number for a duration',
+      `${BASE}clock: {skew: 30}\n`,
+      'config.yaml:8 clock.skew: expected a duration from 1s to 30s, got 30 (a bare number has no unit)',
+    ],
+    [
+      'a duration out of bounds',
+      `${BASE}clock: {skew: 31s}\n`,
+      'config.yaml:8 clock.skew: expected a duration from 1s to 30s, got "31s"',
+    ],
+    [
+      'an unknown key',
+      BASE.replace('schemes: [', 'sceme: ['),
+      'config.yaml:6 routes.api.sceme: unknown key, did you mean "schemes"?',
+    ],
+    [
+      'an unknown key at the top',
+      `${BASE}listener: {}\n`,
+      'config.yaml:8 listener: unknown key, did you mean "listeners"?',
+    ],
+    [
+      'an unknown scheme',
+      BASE.replace('{challenge-signature: {}}', '{chalenge-signature: {}}'),
+      'schemes.chalenge-signature: unknown scheme, did you mean "challenge-signature"?',
+    ],
+    [
+      'an unknown setting of a scheme',
+      BASE.replace('challenge-signature: {}', 'challenge-signature: {lifetme: 30s}'),
+      'config.yaml:3 schemes.challenge-signature.lifetme: unknown key, did you mean "lifetime"?',
+    ],
     ['a blank value', `${BASE}clock:\n`, 'config.yaml:8 clock: expected a value, got nothing'],
     ['another version', BASE.replace('version: 1', 'version: 2'), 'config.yaml:1 version: expected 1, got 2'],
     ['no store', BASE.replace('store: {type: memory}\n', ''), 'store: expected'],
-    ['a store that is none', BASE.replace('memory', 'mem'), 'config.yaml:2 store.type: expected "redis" or "memory", got "mem"'],
+    [
+      'a store that is none',
+      BASE.replace('memory', 'mem'),
+      'config.yaml:2 store.type: expected "redis" or "memory", got "mem"',
+    ],
     ['a route without schemes', BASE.replace('[challenge-signature]', '[]'), 'routes.api.schemes: expected'],
-    ['a scheme that is not listed', BASE.replace('[challenge-signature]', '[opaque-pop]'), 'routes.api.schemes[0]: expected a scheme listed under schemes, got "opaque-pop"'],
-    ['no origins', BASE.replace('    publicOrigins: ["https://api.example.com"]\n', ''), 'routes.api.publicOrigins: expected a list of origins, got nothing, and it is required'],
-    ['an origin with a default port', BASE.replace('api.example.com"', 'api.example.com:443"'), 'routes.api.publicOrigins[0]: expected an origin'],
-    ['http off loopback', BASE.replace('https://api', 'http://api'), 'routes.api.publicOrigins[0]: expected an https origin (http only on loopback)'],
-    ['a setting that a route may not have', `${BASE}    settings: {challenge-signature: {lifetime: 10s}}\n`, 'routes.api.settings.challenge-signature.lifetime: unknown key'],
-    ['a ring that is missing', BASE.replace('challenge-signature: {}', 'challenge-signature: {challenges: stateless}'), 'keys.ringFile: expected a path: challenge-signature needs keys (challenge-mac)'],
-    ['plaintext off loopback', `${BASE}listeners: {check: {address: "0.0.0.0:9001"}}\n`, 'listeners.check.address: expected a unix socket or loopback address'],
-    ['an admin API for everybody', `${BASE}listeners: {admin: {address: "0.0.0.0:9090", tokenFile: /t}}\n`, 'listeners.admin.address: expected a loopback address'],
-    ['plaintext Redis off loopback', BASE.replace('{type: memory}', '{type: redis, redis: {urls: ["redis://redis:6379"]}}'), 'store.redis.urls'],
-    ['two workers with the memory store', `${BASE}process: {checkWorkers: 2}\n`, 'process.checkWorkers: expected 1 with store.type memory'],
+    [
+      'a scheme that is not listed',
+      BASE.replace('[challenge-signature]', '[opaque-pop]'),
+      'routes.api.schemes[0]: expected a scheme listed under schemes, got "opaque-pop"',
+    ],
+    [
+      'no origins',
+      BASE.replace('    publicOrigins: ["https://api.example.com"]\n', ''),
+      'routes.api.publicOrigins: expected a list of origins, got nothing, and it is required',
+    ],
+    [
+      'an origin with a default port',
+      BASE.replace('api.example.com"', 'api.example.com:443"'),
+      'routes.api.publicOrigins[0]: expected an origin',
+    ],
+    [
+      'http off loopback',
+      BASE.replace('https://api', 'http://api'),
+      'routes.api.publicOrigins[0]: expected an https origin (http only on loopback)',
+    ],
+    [
+      'a setting that a route may not have',
+      `${BASE}    settings: {challenge-signature: {lifetime: 10s}}\n`,
+      'routes.api.settings.challenge-signature.lifetime: unknown key',
+    ],
+    [
+      'a ring that is missing',
+      BASE.replace('challenge-signature: {}', 'challenge-signature: {challenges: stateless}'),
+      'keys.ringFile: expected a path: challenge-signature needs keys (challenge-mac)',
+    ],
+    [
+      'plaintext off loopback',
+      `${BASE}listeners: {check: {address: "0.0.0.0:9001"}}\n`,
+      'listeners.check.address: expected a unix socket or loopback address',
+    ],
+    [
+      'an admin API for everybody',
+      `${BASE}listeners: {admin: {address: "0.0.0.0:9090", tokenFile: /t}}\n`,
+      'listeners.admin.address: expected a loopback address',
+    ],
+    [
+      'plaintext Redis off loopback',
+      BASE.replace('{type: memory}', '{type: redis, redis: {urls: ["redis://redis:6379"]}}'),
+      'store.redis.urls',
+    ],
+    [
+      'two workers with the memory store',
+      `${BASE}process: {checkWorkers: 2}\n`,
+      'process.checkWorkers: expected 1 with store.type memory',
+    ],
     ['a model that is not there', `${BASE}process: {model: multi}\n`, 'process.model: expected "single"'],
     ['shadow without its switch', `${BASE}    mode: shadow\n`, 'routes.api.mode: expected "enforce"'],
-    ['an offset above the skew', `${BASE}clock: {skew: 2s, maxStoreOffset: 3s}\n`, 'clock.maxStoreOffset: expected at most clock.skew'],
+    [
+      'an offset above the skew',
+      `${BASE}clock: {skew: 2s, maxStoreOffset: 3s}\n`,
+      'clock.maxStoreOffset: expected at most clock.skew',
+    ],
     ['a default route that is none', `${BASE}defaultRoute: apo\n`, 'defaultRoute: expected'],
-    ['one address twice', `${BASE}listeners: {issuer: {address: "127.0.0.1:9090"}}\n`, 'listeners.admin.address: expected another address than listeners.issuer.address'],
+    [
+      'one address twice',
+      `${BASE}listeners: {issuer: {address: "127.0.0.1:9090"}}\n`,
+      'listeners.admin.address: expected another address than listeners.issuer.address',
+    ],
   ])('%s', (_, text, message) => {
     expect(errorsOf(text)).toContain(message);
   });
@@ -84,7 +171,9 @@ describe('a mistake is named with line, path, what was expected and what was fou
   });
 
   test('a secret given where its file belongs is not shown', () => {
-    expect(errorsOf(`${BASE}listeners: {admin: {tokenFile: hunter2}}\n`)).toContain('listeners.admin.tokenFile: expected');
+    expect(errorsOf(`${BASE}listeners: {admin: {tokenFile: hunter2}}\n`)).toContain(
+      'listeners.admin.tokenFile: expected',
+    );
     expect(errorsOf(`${BASE}listeners: {admin: {tokenFile: hunter2}}\n`)).not.toContain('hunter2');
   });
 });
@@ -98,7 +187,10 @@ describe('YAML that means two things, or more than it says, is refused', () => {
     ['__proto__', `${BASE}__proto__: {a: 1}\n`],
     ['a scheme named __proto__', BASE.replace('challenge-signature: {}', '__proto__: {}')],
     ['a route named constructor', BASE.replace('  api:', '  constructor:')],
-    ['an alias bomb', `a: &a [x, x, x, x, x, x, x, x, x]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a]\nc: &c [*b, *b, *b, *b, *b, *b, *b, *b]\nd: &d [*c, *c, *c, *c, *c, *c, *c]\ne: [*d, *d, *d, *d, *d, *d]\n`],
+    [
+      'an alias bomb',
+      `a: &a [x, x, x, x, x, x, x, x, x]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a]\nc: &c [*b, *b, *b, *b, *b, *b, *b, *b]\nd: &d [*c, *c, *c, *c, *c, *c, *c]\ne: [*d, *d, *d, *d, *d, *d]\n`,
+    ],
     ['a list', '- version: 1\n'],
     ['nothing', ''],
     ['more than 1 MiB', `${BASE}# ${'x'.repeat(1024 * 1024)}\n`],
@@ -130,7 +222,9 @@ describe('sources', () => {
   });
 
   test('camelCase is written in upper snake case', () => {
-    const { config } = load(BASE, { env: { COUNTERSIGN__ENVOY__MAX_REQUEST_BYTES: '2MiB', COUNTERSIGN__ENVOY__STRIP_CREDENTIALS: 'false' } });
+    const { config } = load(BASE, {
+      env: { COUNTERSIGN__ENVOY__MAX_REQUEST_BYTES: '2MiB', COUNTERSIGN__ENVOY__STRIP_CREDENTIALS: 'false' },
+    });
     expect(config.envoy.maxRequestBytes).toBe(2 * 1024 * 1024);
     expect(config.routes['api']?.stripCredentials).toBe(false);
   });
@@ -171,7 +265,10 @@ test('each waived protection is a warning', () => {
 test("a route's settings are its scheme's with its own merged in", () => {
   const text = `${BASE.replace('challenge-signature: {}', 'challenge-signature: {challenges: stored, lifetime: 10s}')}    settings: {challenge-signature: {accept: [stored, stateless]}}\nkeys: {ringFile: /ring.json}\n`;
   const { config } = load(text);
-  expect(config.routes['api']?.settings['challenge-signature']).toMatchObject({ accept: ['stored', 'stateless'], lifetimeMs: 10_000 });
+  expect(config.routes['api']?.settings['challenge-signature']).toMatchObject({
+    accept: ['stored', 'stateless'],
+    lifetimeMs: 10_000,
+  });
   expect(config.schemes['challenge-signature']).toMatchObject({ accept: ['stored'] });
 });
 

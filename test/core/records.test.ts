@@ -1,6 +1,6 @@
 /** ST-14: a record that absence would undo outlives whatever it protects, on every clock within `skew`. */
 import { expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { claimExpiresAtMs, revocationTtlMs } from '../../src/core/clock.ts';
 
 const NOW_MS = 1_700_000_000_000;

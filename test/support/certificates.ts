@@ -31,7 +31,13 @@ export interface CertificateRequest {
 export function createAuthority(name: string): Authority {
   const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const signer = { name, key: keys.privateKey };
-  const certificate = writeCertificate({ subject: name, publicKey: keys.publicKey, signer, notAfterMs: inADay(), extensions: [basicConstraints(true)] });
+  const certificate = writeCertificate({
+    subject: name,
+    publicKey: keys.publicKey,
+    signer,
+    notAfterMs: inADay(),
+    extensions: [basicConstraints(true)],
+  });
   return {
     certificate,
     issue({ dns = [], uri = [], ip = [], notAfterMs = inADay() }) {
@@ -41,10 +47,13 @@ export function createAuthority(name: string): Authority {
         ...uri.map((text) => der(0x86, Buffer.from(text, 'latin1'))),
         ...ip.map((bytes) => der(0x87, Buffer.from(bytes))),
       ];
-      const extensions = [basicConstraints(false), ...(names.length === 0 ? [] : [extension([2, 5, 29, 17], sequence(...names))])];
+      const extensions = [
+        basicConstraints(false),
+        ...(names.length === 0 ? [] : [extension([2, 5, 29, 17], sequence(...names))]),
+      ];
       return {
         certificate: writeCertificate({ subject: 'leaf', publicKey: leaf.publicKey, signer, notAfterMs, extensions }),
-        key: leaf.privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
+        key: leaf.privateKey.export({ type: 'pkcs8', format: 'pem' }),
         notAfterMs: Math.floor(notAfterMs / 1000) * 1000,
       };
     },

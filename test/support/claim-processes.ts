@@ -16,7 +16,14 @@ export async function claimFromProcesses(
   const children = Array.from({ length: PROCESSES }, (_, index) => {
     const own = owners.slice(index * share, (index + 1) * share);
     const script = join(import.meta.dirname, 'claim-process.ts');
-    const args = ['--disable-warning=ExperimentalWarning', script, url, JSON.stringify(key), String(expiresAtMs), ...own];
+    const args = [
+      '--disable-warning=ExperimentalWarning',
+      script,
+      url,
+      JSON.stringify(key),
+      String(expiresAtMs),
+      ...own,
+    ];
     return spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
   });
   const outputs = children.map(async (child) => {

@@ -32,7 +32,13 @@ export async function startRedis(args: readonly string[] = []): Promise<TestRedi
   const binary = await redisServer();
   const folder = await mkdtemp(join(tmpdir(), 'countersign-redis-'));
   const port = await freePort();
-  const admin = new Redis({ host: '127.0.0.1', port, lazyConnect: true, retryStrategy: () => null, disableClientInfo: true });
+  const admin = new Redis({
+    host: '127.0.0.1',
+    port,
+    lazyConnect: true,
+    retryStrategy: () => null,
+    disableClientInfo: true,
+  });
   admin.on('error', () => undefined);
   let process: ChildProcess | undefined;
 
