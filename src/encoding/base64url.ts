@@ -67,6 +67,5 @@ function byteAt(bytes: Uint8Array, i: number): number {
 }
 
 function valueAt(text: string, i: number): number {
-  const unit = text.charCodeAt(i);
-  return unit < 128 ? (VALUES[unit] ?? NOT_IN_ALPHABET) : NOT_IN_ALPHABET;
+  return VALUES[text.charCodeAt(i)] ?? NOT_IN_ALPHABET;
 }

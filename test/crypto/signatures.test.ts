@@ -177,6 +177,52 @@ describe('lengths', () => {
   });
 });
 
+describe('what the filters refuse is refused by us, before anything else is asked', () => {
+  // Releases of Node differ in what they make of such signatures. A plain false, where a promise was to be expected, is ours.
+  const { publicJwk: ed25519 } = generateKeyPair('Ed25519');
+  const { publicJwk: es256 } = generateKeyPair('ES256');
+
+  test.each(SMALL_ORDER)('R = %s', (point) => {
+    const signature = hex(`${point}01${'00'.repeat(31)}`);
+    expect(inPool.verify({ alg: 'Ed25519', jwk: ed25519 }, utf8('m'), signature)).toBe(false);
+  });
+
+  test('an honest R is not', async () => {
+    const verdict = inPool.verify(
+      { alg: 'Ed25519', jwk: ed25519 },
+      utf8('m'),
+      hex(`58${'66'.repeat(31)}${'00'.repeat(32)}`),
+    );
+    expect(verdict).toHaveProperty('then');
+    expect(await verdict).toBe(false);
+  });
+
+  const order = 'ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551';
+  const one = `${'00'.repeat(31)}01`;
+  test.each([
+    ['r = 0', '00'.repeat(32), one],
+    ['s = 0', one, '00'.repeat(32)],
+    ['r = n', order, one],
+    ['s = n', one, order],
+    ['s = n + 1', one, `${order.slice(0, -2)}52`],
+    ['s of all ones', one, 'ff'.repeat(32)],
+  ])('%s', (_, r, s) => {
+    expect(inPool.verify({ alg: 'ES256', jwk: es256 }, utf8('m'), hex(r + s))).toBe(false);
+  });
+
+  test('1 and n - 1 are not', async () => {
+    const last = `${order.slice(0, -2)}50`;
+    const verdict = inPool.verify({ alg: 'ES256', jwk: es256 }, utf8('m'), hex(one + last));
+    expect(verdict).toHaveProperty('then');
+    expect(await verdict).toBe(false);
+  });
+
+  test.each([0, 63, 65, 70, 72])('%i bytes', (length) => {
+    expect(inPool.verify({ alg: 'Ed25519', jwk: ed25519 }, utf8('m'), new Uint8Array(length).fill(1))).toBe(false);
+    expect(inPool.verify({ alg: 'ES256', jwk: es256 }, utf8('m'), new Uint8Array(length).fill(1))).toBe(false);
+  });
+});
+
 describe('imported keys', () => {
   test('are kept up to the cap and go on verifying beyond it', () => {
     const signatures = createSignatures({ mode: 'sync', maxKeys: 3 });

@@ -126,6 +126,21 @@ describe('parseStrictJson', () => {
     expect(parse('{"a":{"a":1},"b":[{"a":2},{"a":3}]}')).toEqual({ a: { a: 1 }, b: [{ a: 2 }, { a: 3 }] });
   });
 
+  test.each([
+    '["a":1}',
+    '"a":1}',
+    'x"a":1}',
+    '{"a":1]',
+    '{"a":[1}}',
+    '{"a":[1}]}',
+    '{"a":1"b":2}',
+    '{"a":[1 2]}',
+    '{"a" 1}',
+    '{a:1}',
+  ])('refuses %j: brackets and separators are looked at, not stepped over', (text) => {
+    expect(refusalOf(() => parse(text))).toBe('malformed');
+  });
+
   test('takes names of inherited members for what they are: names', () => {
     expect(Object.keys(parse('{"toString":1,"hasOwnProperty":2,"valueOf":3}'))).toHaveLength(3);
   });
