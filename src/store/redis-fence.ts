@@ -46,12 +46,17 @@ export function createFence(parts: FenceParts): Fence {
   const markKey = (lane: number) => markKeys[lane] as string;
 
   /** @returns the reply's name. */
-  const read = (lane: number, sentMs: number, reply: unknown): { name: unknown; fields: readonly unknown[] } => {
+  const read = (
+    lane: number,
+    sentMs: number,
+    reply: unknown,
+    isPrompt = true,
+  ): { name: unknown; fields: readonly unknown[] } => {
     if (!Array.isArray(reply)) throw new StoreFault('protocol', 'a script answered something else than an array');
     const fields: readonly unknown[] = reply;
     const [name, serverMs] = fields;
     if (!Number.isSafeInteger(serverMs)) throw new StoreFault('protocol', 'a script answered without a time');
-    storeClock.observe(lane, sentMs, clock.nowMs(), serverMs as number);
+    if (isPrompt) storeClock.observe(lane, sentMs, clock.nowMs(), serverMs as number);
     if (name === 'mark') marks.adopt(lane, fields[2]);
     return { name, fields };
   };
@@ -68,7 +73,9 @@ export function createFence(parts: FenceParts): Fence {
     async run(script, lane, recordKey, args, via = commands) {
       const sentMs = clock.nowMs();
       const view = [markKey(lane), recordKey, marks.known(lane), skewMs, sentMs];
-      const { name, fields } = read(lane, sentMs, await via.evaluate(script, [...view, ...args]));
+      const reply = await via.evaluate(script, [...view, ...args]);
+      // Another way waits for replicas after the script has run: by then its time is old, and says nothing about the clock.
+      const { name, fields } = read(lane, sentMs, reply, via === commands);
       if (storeClock.state() !== 'good') onClock();
       requireGoodClock();
       if (name === 'mark')

@@ -119,7 +119,7 @@ test('a primary that becomes a replica: readonly, then not ready; a primary agai
 test('a durable write without a replica: not_replicated; with one it is repeated and succeeds; claims never wait (SF-19)', async () => {
   const [redis, replica] = [await server(), await server()];
   await redis.admin.config('SET', 'repl-diskless-sync-delay', '0');
-  const store = await open(redis, { settings: { durable: { replicas: 1, timeout: 1_500 } } });
+  const store = await open(redis, { settings: { commandTimeout: 200, durable: { replicas: 1, timeout: 2_500 } } });
   const record = storeKey('r', 'server', 'account');
   const chain = { ...storeKey('h', 'server', 'chain'), durable: true };
   const session = storeKey('s', 'server', 'session');
