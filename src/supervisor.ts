@@ -39,6 +39,9 @@ export async function runSupervisor(source: Omit<LoadOptions, 'schemes'>): Promi
     return EXIT.configuration;
   }
 
+  // Before the start, which takes a while: a change meanwhile must be seen as one.
+  const initial = await readFile(loaded.file);
+
   const { log } = loaded.config;
   const logger = createLogger({ clock, level: log.level, role: ROLE, version: VERSION });
   const metrics = createMetrics({
@@ -59,12 +62,12 @@ export async function runSupervisor(source: Omit<LoadOptions, 'schemes'>): Promi
     await events.close();
     return thrown instanceof RingError ? EXIT.unreadable : EXIT.failed;
   }
-  return untilEnded(sidecar, loaded.file, reload, events);
+  return untilEnded(sidecar, { file: loaded.file, initial }, reload, events);
 }
 
 async function untilEnded(
   sidecar: Sidecar,
-  file: string,
+  { file, initial }: { readonly file: string; readonly initial: Uint8Array },
   reload: () => Promise<string | undefined>,
   events: Events,
 ): Promise<number> {
@@ -73,7 +76,7 @@ async function untilEnded(
     file,
     intervalMs: CONFIG_LOOK_MS,
     read,
-    initial: await read(),
+    initial,
     onChange: async () => void (await reload()),
     onError: (error) => events.reload({ applied: false, error: Error.isError(error) ? error.message : 'unreadable' }),
   });

@@ -46,13 +46,13 @@ export function removals(
 ): string[] {
   const keep = new Set(written.map(([name]) => name));
   const remove = new Set<string>();
-  for (const name of seen) if (hasPrefix(name, prefix)) remove.add(name);
+  for (const name of seen) if (hasPrefix(name, prefix)) remove.add(name.toLowerCase());
   // Even when not seen: a header that something between us adds is gone too.
   for (const name of NAMES) remove.add(`${prefix}${name}`);
   for (const name of consumed) {
     if (name.startsWith(':') || name.toLowerCase() === 'host')
       throw new Fault('internal', 'a scheme consumed what is no header');
-    remove.add(name);
+    remove.add(name.toLowerCase());
   }
   return [...remove].filter((name) => !keep.has(name));
 }

@@ -13,6 +13,8 @@ import { parseStrictJson } from '../encoding/strict-json.ts';
 import { MAX_KEYS } from './record.ts';
 
 const MAX_FILE_BYTES = 16 * 1024 * 1024;
+/** Of compact JSON: what does not fit into a header would fail after the proof was spent. */
+const MAX_ATTRIBUTES_CHARS = 2048;
 const time = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
 const fileSchema = v.strictObject({
@@ -24,6 +26,7 @@ const fileSchema = v.strictObject({
           v.record(v.string(), v.union([v.string(), v.number(), v.boolean(), v.array(v.string())])),
           // A scheme may add members of its own under this name.
           v.check((value) => !Object.hasOwn(value, 'auth'), 'no attribute named auth'),
+          v.check((value) => JSON.stringify(value).length <= MAX_ATTRIBUTES_CHARS, 'attributes of at most 2 KiB'),
         ),
         {},
       ),

@@ -154,6 +154,7 @@ describe.each<[row: string, expected: string, CheckParts, near: string, CheckPar
     'complete abc',
     { body: ABC, partial: 'false', headers: [length('3')] },
   ],
+  ['8: bytes of no size without a marker', 'no_marker', { body: ABC, size: 0 }, 'absent', { size: 0 }],
   ['8: a size without a marker', 'no_marker', { size: 1 }, 'absent', { size: 0 }],
   ['8: an unknown size is none', 'absent', { size: -1 }, 'no_marker', { size: 1 }],
   [

@@ -29,7 +29,7 @@ export const settings = v.pipe(
       v.pipe(
         duration({ min: '5s', max: '300s' }),
         v.description(
-          'How long a challenge may be used: fetching, signing and the upload included. Spent challenges are kept as long, plus skew.',
+          'How long a challenge may be used: fetching, signing and the upload included. Spent challenges are kept as long, plus skew. Raised with `stateless` challenges, retire the ring key that made the earlier ones: what was spent under the shorter lifetime is remembered only that long.',
         ),
       ),
       '30s',
