@@ -143,6 +143,14 @@ module.exports = {
       to: { dependencyTypes: ['core'], path: '^(node:)?crypto$' },
     },
     {
+      name: 'one maker of answers',
+      comment:
+        'the bytes of a CheckResponse are made in envoy/encode-response.ts: nothing else imports check-response.ts',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/envoy/encode-response[.]ts$' },
+      to: { path: '^src/envoy/check-response[.]ts$' },
+    },
+    {
       name: 'no URL parser at the front',
       comment: 'src/envoy judges the bytes that Envoy has; a URL parser normalises them',
       severity: 'error',
