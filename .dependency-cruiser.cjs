@@ -48,7 +48,6 @@ const mayImport = {
 
 /** Package -> the one place that may know it. The rest of the source could then do without. */
 const packageHome = {
-  '@grpc/grpc-js': '^src/envoy/',
   ioredis: '^src/store/redis',
   'prom-client': '^src/telemetry/',
   'sonic-boom': '^src/telemetry/',
