@@ -166,8 +166,10 @@ describe('forged identity headers', () => {
     for (const names of [[name], [name, name], [name, name.toUpperCase()]]) {
       const { set, remove } = allow({}, {}, ...names);
       for (const sent of names) {
-        const isOverwritten = set.some(([written]) => written === sent);
-        expect(isOverwritten || remove.includes(sent)).toBe(true);
+        // Names know no case, and a removal runs after the writes: one spelling of each, lower case.
+        const spelt = sent.toLowerCase();
+        const isOverwritten = set.some(([written]) => written === spelt);
+        expect(isOverwritten).not.toBe(remove.includes(spelt));
       }
     }
   });
@@ -198,7 +200,7 @@ describe('forged identity headers', () => {
         expect(remove.filter((each) => written.includes(each))).toEqual([]);
         expect(new Set(remove).size).toBe(remove.length);
         for (const each of names) {
-          if (/^x[-_]auth[-_]/i.test(each)) expect([...written, ...remove]).toContain(each);
+          if (/^x[-_]auth[-_]/i.test(each)) expect([...written, ...remove]).toContain(each.toLowerCase());
         }
         for (const each of ['subject', 'scheme', 'key-id', 'attributes', 'body']) {
           expect([...written, ...remove]).toContain(`x-auth-${each}`);
