@@ -1,44 +1,28 @@
 /**
- * Puts everything together: the only file that names concrete stores, fronts and the list of schemes. What a configuration decides is
- * a graph, built whole beside the one in force and swapped by one assignment; what outlives a reload is made once.
- * Signals, files and exit codes are `supervisor.ts`.
+ * Puts everything together: concrete stores and fronts, and what outlives a reload. What a configuration decides is the graph of
+ * `graph.ts`, built whole beside the one in force and swapped by one assignment. Signals, files and exit codes are `supervisor.ts`.
  */
 import { pid } from 'node:process';
-import { createAuthenticate, type Authenticate } from './authenticate.ts';
-import { createAdmin, mountAdmin } from './admin/server.ts';
+import { createAdmin } from './admin/server.ts';
 import type { Loaded } from './config/load.ts';
 import { restartRequired } from './config/restart-keys.ts';
-import { createRouteTable } from './config/routes.ts';
 import type { Config } from './config/schema.ts';
 import { readSecretFile } from './config/secret-files.ts';
 import { systemClock as clock } from './core/clock.ts';
-import type { Keyring } from './core/keyring.ts';
-import { Fault } from './core/fault.ts';
-import type { Endpoint, Resources, Scheme, SchemeDefinition } from './core/scheme.ts';
 import type { Store } from './core/store.ts';
 import { randomBytes } from './crypto/random.ts';
 import { createSignatures } from './crypto/signatures.ts';
-import { scopedStoreKey } from './crypto/store-key.ts';
 import { createCheckHandler } from './envoy/check-handler.ts';
 import { createCheckServer } from './envoy/server.ts';
-import type { HttpEvents, PathMap } from './http/server.ts';
-import { jwks } from './issuer/jwks.ts';
-import { createIssuer, mountIssuer, type IssuerGraph } from './issuer/server.ts';
-import { openKeyring, type OpenKeyring } from './keys/key-ring.ts';
-import { createLimits } from './limits.ts';
+import { buildGraph, type Graph } from './graph.ts';
+import type { HttpEvents } from './http/server.ts';
+import { createIssuer } from './issuer/server.ts';
 import { createReadiness } from './readiness.ts';
-import { schemes as allSchemes } from './schemes/index.ts';
 import { createMemoryStore } from './store/memory.ts';
 import { createRedisStore } from './store/redis.ts';
 import { createEventLoopDelay } from './telemetry/event-loop-delay.ts';
 import type { Events } from './telemetry/events.ts';
 import { INSECURE_SETTINGS } from './telemetry/metrics.ts';
-import { invitationCall, keyCalls, userCalls, type AdminCallParts } from './users/admin-calls.ts';
-import { createDirectory, type UserRecords } from './users/directory.ts';
-import { enrolmentEndpoint } from './users/enrolment.ts';
-import { readUserFile } from './users/file.ts';
-import { createInvitations } from './users/invitations.ts';
-import { createUserKeys } from './users/keys-of-users.ts';
 
 export interface Sidecar {
   readonly addresses: { readonly check: string; readonly issuer: string | undefined; readonly admin: string };
@@ -56,17 +40,6 @@ export interface SidecarOptions {
   readonly version: string;
   /** Reads the file again and applies it. @returns undefined when applied, else why not. */
   reload(): Promise<string | undefined>;
-}
-
-/** All that a configuration decides and a reload may change. */
-interface Graph {
-  readonly loaded: Loaded;
-  readonly authenticate: Authenticate;
-  readonly issuer: IssuerGraph;
-  readonly adminPaths: PathMap;
-  readonly keyring: OpenKeyring | undefined;
-  readonly directory: UserRecords;
-  cacheEntries(): Readonly<Record<string, () => number>>;
 }
 
 const SERVING_LOOK_MS = 200;
@@ -129,7 +102,7 @@ async function start({ loaded, events, version, reload }: SidecarOptions, opened
   }
 
   let graph = await build(loaded, undefined);
-  opened.push(() => graph.keyring?.close());
+  opened.push(() => graph.close());
   const publish = () => {
     const { log, insecure } = graph.loaded.config;
     events.setLogging(log);
@@ -194,8 +167,8 @@ async function start({ loaded, events, version, reload }: SidecarOptions, opened
       if (restart.length > 0) throw new Error(`restart required: ${restart.join(', ')}`);
       const before = graph;
       graph = await build(next, before);
-      if (before.keyring !== graph.keyring) before.keyring?.close();
       publish();
+      before.close(graph);
     },
     async drain() {
       const { drainDelay, drainTimeout } = graph.loaded.config.process;
@@ -205,7 +178,7 @@ async function start({ loaded, events, version, reload }: SidecarOptions, opened
       const wasQuiet = await checks.drain(drainTimeout);
       await Promise.all([issuer?.close(HTTP_GRACE_MS), admin.close(HTTP_GRACE_MS)]);
       clearInterval(looking);
-      graph.keyring?.close();
+      graph.close();
       await store.close();
       eventLoop.close();
       return wasQuiet;
@@ -233,169 +206,3 @@ function createStore({ store, clock: { skew, maxStoreOffset }, insecure }: Confi
     observer: events,
   });
 }
-
-interface GraphParts {
-  readonly loaded: Loaded;
-  readonly previous: Graph | undefined;
-  readonly store: Store;
-  readonly signatures: Resources['signatures'];
-  readonly events: Events;
-  readonly adminFacts: Parameters<typeof mountAdmin>[0];
-}
-
-async function buildGraph({ loaded, previous, store, signatures, events, adminFacts }: GraphParts): Promise<Graph> {
-  const { config } = loaded;
-  const definitions = allSchemes.filter(({ name }) => config.schemes[name] !== undefined);
-  const limits = createLimits({
-    clock,
-    maxBuckets: config.rateLimit.maxBuckets,
-    perCredential: config.rateLimit.perCredential,
-    onRefused: (bucket) => events.rateLimited(bucket),
-  });
-  const keyring = await keyringFor(config, definitions, previous, events);
-  const publicKeySchemes = definitions.filter(({ publicKeys }) => publicKeys).map(({ name }) => name);
-  const directory = createDirectory({
-    store,
-    clock,
-    cacheTtlMs: config.directory.cacheTtl,
-    staleOnFaultMs: config.directory.staleOnFault,
-    dummyAlg: config.directory.dummyAlg,
-    ...(config.directory.file !== undefined && { fixed: readUserFile(config.directory.file, publicKeySchemes) }),
-    onLookup: (result) => events.cacheLookup('directory', result),
-  });
-  const keys = createUserKeys(directory, () => clock.nowMs());
-  const invitations = createInvitations({ store, clock, random: randomBytes });
-
-  const created = definitions.map((definition): { definition: SchemeDefinition; scheme: Scheme } => ({
-    definition,
-    scheme: definition.create(config.schemes[definition.name] as never, {
-      store,
-      storeKey: scopedStoreKey(definition.name),
-      clock,
-      random: randomBytes,
-      keyring: keyring ?? NO_KEYRING,
-      directory,
-      users: keys,
-      invitations,
-      signatures,
-      limits,
-      count: (counter, labels) => events.count(counter, labels),
-      skewMs: config.clock.skew,
-    }),
-  }));
-  const routes = createRouteTable(config, new Map(created.map(({ scheme }) => [scheme.name, scheme])));
-
-  const enrolmentOf = ({ name, publicKeys }: SchemeDefinition): Endpoint[] =>
-    publicKeys
-      ? [
-          enrolmentEndpoint({
-            scheme: name,
-            audiences: config.issuer.audiences,
-            keys,
-            invitations,
-            signatures,
-            audit: (action, target) => events.audit({ actor: 'client', action, target }),
-          }),
-        ]
-      : [];
-  const adminParts: AdminCallParts = {
-    records: directory,
-    keys,
-    invitations,
-    schemes: definitions,
-    audit: (action, target) => events.audit({ actor: 'admin', action, target }),
-  };
-
-  return {
-    loaded,
-    authenticate: createAuthenticate({
-      routes,
-      clock,
-      limits,
-      perSource: config.rateLimit.perSource,
-      decided: (course) => events.decision(course),
-    }),
-    issuer: {
-      paths: mountIssuer(
-        config.listeners.issuer.pathPrefix,
-        created.map(({ definition, scheme }) => {
-          const policy = routes.routes.flatMap((route) => route.schemes).find((one) => one.scheme === scheme)?.policy;
-          return {
-            scheme,
-            endpoints: [...scheme.endpoints, ...enrolmentOf(definition)],
-            ...(policy !== undefined && { policy }),
-          };
-        }),
-        { audiences: config.issuer.audiences, nowMs: () => clock.nowMs(), jwks: () => jwks(keyring) },
-      ),
-      limits,
-      issuerLimit: config.rateLimit.issuer,
-      listener: config.listeners.issuer,
-    },
-    adminPaths: mountAdmin(adminFacts, [
-      ...userCalls(adminParts).map((endpoint) => ({ endpoint })),
-      { endpoint: invitationCall(adminParts) },
-      ...publicKeySchemes.flatMap((scheme) => keyCalls(scheme, adminParts).map((endpoint) => ({ endpoint, scheme }))),
-      ...created.flatMap(({ scheme }) =>
-        scheme.endpoints
-          .filter(({ listener }) => listener === 'admin')
-          .map((endpoint) => ({ endpoint, scheme: scheme.name })),
-      ),
-    ]),
-    keyring,
-    directory,
-    cacheEntries: () => ({ directory: () => directory.entries(), buckets: () => limits.entries() }),
-  };
-}
-
-/** The one in force when the file is the same: it reads itself anew. */
-async function keyringFor(
-  config: Config,
-  definitions: readonly SchemeDefinition[],
-  previous: Graph | undefined,
-  events: Events,
-): Promise<OpenKeyring | undefined> {
-  const { ringFile, reloadInterval } = config.keys;
-  if (ringFile === undefined) return undefined;
-  const settingsOf = (name: string) => [
-    config.schemes[name],
-    ...Object.values(config.routes).map((route) => route.settings[name]),
-  ];
-  const required = definitions.flatMap((definition) =>
-    settingsOf(definition.name).flatMap((settings) =>
-      settings === undefined ? [] : definition.keyUses(settings as never),
-    ),
-  );
-  const before = previous?.loaded.config.keys;
-  const missing = (ring: OpenKeyring) => required.filter((use) => ring.usable(use).length === 0);
-  if (
-    previous?.keyring !== undefined &&
-    before?.ringFile === ringFile &&
-    before.reloadInterval === reloadInterval &&
-    missing(previous.keyring).length === 0
-  ) {
-    return previous.keyring;
-  }
-  const ring = await openKeyring({
-    file: ringFile,
-    clock,
-    reloadIntervalMs: reloadInterval,
-    required,
-    onChange: (keys) => events.keysChanged(keys.map(factOf)),
-    onError: (error) => events.keysFailed(error),
-  });
-  events.keysChanged(ring.describe().map(factOf));
-  return ring;
-}
-
-function factOf({ use, state, activateAtMs, createdAtMs }: ReturnType<OpenKeyring['describe']>[number]) {
-  return { use, state, activateAtMs, ...(createdAtMs !== null && { createdAtMs }) };
-}
-
-/** Configurations whose schemes need no key have no ring: the loader has seen to that. */
-const NO_KEYRING: Keyring = {
-  active: (use) => {
-    throw new Fault('key_source', `there is no key ring, so no key of use ${use}`);
-  },
-  usable: () => [],
-};

@@ -2,10 +2,8 @@
 import process from 'node:process';
 import { readFileSync } from 'node:fs';
 import { createClient, type Client, type SignedRequest } from '../client/client.ts';
-import { readKeyFile } from '../client/node.ts';
 import { CountersignError } from '../core/client-error.ts';
 import type { Signer } from '../core/signer.ts';
-import { challengeSignature } from '../schemes/challenge-signature/client.ts';
 import { whyUnreachable } from './admin-api.ts';
 import {
   CommandError,
@@ -20,12 +18,11 @@ import {
   type Options,
   type Values,
 } from './command.ts';
+import { SIGNERS } from './signers.ts';
 
 const OPTIONS: Options = {
+  ...Object.assign({}, ...Object.values(SIGNERS).map(({ options }) => options)),
   scheme: { type: 'string' },
-  key: { type: 'string' },
-  user: { type: 'string' },
-  kid: { type: 'string' },
   tenant: { type: 'string' },
   issuer: { type: 'string' },
   header: { type: 'string', short: 'H', multiple: true },
@@ -34,11 +31,15 @@ const OPTIONS: Options = {
 };
 
 const USAGE =
-  '--scheme S --key FILE --user U [--kid K] [--issuer URL] [-H "name: value"]... [-d DATA|@FILE] [--body required|none]';
+  '--scheme S OPTIONS-OF-S [--tenant T] [--issuer URL] [-H "name: value"]... [-d DATA|@FILE] [--body required|none]';
+
+const SCHEMES = Object.entries(SIGNERS)
+  .map(([name, { usage }]) => `\n  --scheme ${name} ${usage}`)
+  .join('');
 
 export const sign: Command = {
   summary: 'print the headers of a signed request',
-  usage: `${USAGE} [--format headers|json|curl] METHOD URL`,
+  usage: `${USAGE} [--format headers|json|curl] METHOD URL${SCHEMES}`,
   options: { ...OPTIONS, format: { type: 'string' } },
   words: 2,
   async run(values, positionals) {
@@ -72,7 +73,7 @@ const FORMATS: Readonly<Record<string, (signed: SignedRequest, data: Values[stri
 
 export const curl: Command = {
   summary: 'send a signed request and print the answer',
-  usage: `${USAGE} [-i] METHOD URL`,
+  usage: `${USAGE} [-i] METHOD URL${SCHEMES}`,
   options: { ...OPTIONS, include: { type: 'boolean', short: 'i' } },
   words: 2,
   async run(values, positionals) {
@@ -129,22 +130,8 @@ async function signerOf(values: Values): Promise<Signer> {
   const signer = Object.hasOwn(SIGNERS, scheme) ? SIGNERS[scheme] : undefined;
   if (signer === undefined)
     throw new CommandError(EXIT.usage, `--scheme: expected ${Object.keys(SIGNERS).join(', ')}, got "${scheme}"`);
-  return signer(values);
+  return signer.signer(values);
 }
-
-/** By scheme: what the terminal's options become. */
-const SIGNERS: Readonly<Record<string, (values: Values) => Promise<Signer>>> = {
-  async 'challenge-signature'(values) {
-    const tenant = optional(values, 'tenant');
-    const key = await readKeyFile(required(values, 'key'));
-    return challengeSignature({
-      user: required(values, 'user'),
-      kid: optional(values, 'kid') ?? 'k1',
-      key,
-      ...(tenant !== undefined && { tenant }),
-    });
-  },
-};
 
 function headersOf(values: Values): [string, string][] {
   return several(values, 'header').map((line) => {

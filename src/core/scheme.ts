@@ -48,6 +48,8 @@ export interface Scheme {
     /** Absolute paths or prefixes under names of the scheme's own; its other endpoints are listed by the front. */
     readonly endpoints?: Readonly<Record<string, string>>;
   };
+  /** Ends threads and timers of its own. Called once, when a reload has replaced it or the process ends; calls in flight may still come. */
+  close?(): void;
 }
 
 /** One call of an HTTP front. */

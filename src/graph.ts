@@ -1,0 +1,229 @@
+/**
+ * What a configuration decides, built whole: schemes, routes, directory, key ring, and the paths of both HTTP fronts. A reload builds
+ * another beside the one in force, and `sidecar.ts` swaps them by one assignment.
+ */
+import { createAuthenticate, type Authenticate } from './authenticate.ts';
+import { mountAdmin } from './admin/server.ts';
+import type { Loaded } from './config/load.ts';
+import { createRouteTable } from './config/routes.ts';
+import type { Config } from './config/schema.ts';
+import { systemClock as clock } from './core/clock.ts';
+import type { Keyring, KeyUse } from './core/keyring.ts';
+import { Fault } from './core/fault.ts';
+import type { Endpoint, Resources, Scheme, SchemeDefinition } from './core/scheme.ts';
+import type { Store } from './core/store.ts';
+import { randomBytes } from './crypto/random.ts';
+import { scopedStoreKey } from './crypto/store-key.ts';
+import type { PathMap } from './http/server.ts';
+import { jwks } from './issuer/jwks.ts';
+import { mountIssuer, type IssuerGraph } from './issuer/server.ts';
+import { openKeyring, type OpenKeyring } from './keys/key-ring.ts';
+import { createLimits } from './limits.ts';
+import { schemes as allSchemes } from './schemes/index.ts';
+import type { Events } from './telemetry/events.ts';
+import { invitationCall, keyCalls, userCalls, type AdminCallParts } from './users/admin-calls.ts';
+import { createDirectory } from './users/directory.ts';
+import { enrolmentEndpoint } from './users/enrolment.ts';
+import { readUserFile } from './users/file.ts';
+import { createInvitations } from './users/invitations.ts';
+import { createUserKeys } from './users/keys-of-users.ts';
+
+/** All that a configuration decides and a reload may change. */
+export interface Graph {
+  readonly loaded: Loaded;
+  readonly authenticate: Authenticate;
+  readonly issuer: IssuerGraph;
+  readonly adminPaths: PathMap;
+  readonly keyring: OpenKeyring | undefined;
+  /** Uses that the ring refuses to be without. */
+  readonly requiredUses: readonly KeyUse[];
+  cacheEntries(): Readonly<Record<string, () => number>>;
+  /** Ends what only this graph uses. @param successor keeps what it shares with this one. */
+  close(successor?: Graph): void;
+}
+
+export interface GraphParts {
+  readonly loaded: Loaded;
+  /** The one in force: what a reload leaves alone is taken over. */
+  readonly previous: Graph | undefined;
+  readonly store: Store;
+  readonly signatures: Resources['signatures'];
+  readonly events: Events;
+  readonly adminFacts: Parameters<typeof mountAdmin>[0];
+}
+
+/** @throws what is wrong with the configuration; then nothing of the new graph stays open. */
+export async function buildGraph(parts: GraphParts): Promise<Graph> {
+  const definitions = allSchemes.filter(({ name }) => parts.loaded.config.schemes[name] !== undefined);
+  const ring = await keyringFor(parts, definitions);
+  const created: CreatedScheme[] = [];
+  const close = (successor?: Graph) => {
+    for (const { scheme } of created) scheme.close?.();
+    if (ring.keyring !== successor?.keyring) ring.keyring?.close();
+  };
+  try {
+    return { ...assemble(parts, definitions, ring.keyring, created), ...ring, close };
+  } catch (thrown) {
+    close(parts.previous);
+    throw thrown;
+  }
+}
+
+interface CreatedScheme {
+  readonly definition: SchemeDefinition;
+  readonly scheme: Scheme;
+}
+
+/** @param created gets each scheme as soon as there is something to close. */
+function assemble(
+  { loaded, store, signatures, events, adminFacts }: GraphParts,
+  definitions: readonly SchemeDefinition[],
+  keyring: OpenKeyring | undefined,
+  created: CreatedScheme[],
+): Omit<Graph, 'keyring' | 'requiredUses' | 'close'> {
+  const { config } = loaded;
+  const limits = createLimits({
+    clock,
+    maxBuckets: config.rateLimit.maxBuckets,
+    perCredential: config.rateLimit.perCredential,
+    onRefused: (bucket) => events.rateLimited(bucket),
+  });
+  const publicKeySchemes = definitions.filter(({ publicKeys }) => publicKeys).map(({ name }) => name);
+  const directory = createDirectory({
+    store,
+    clock,
+    cacheTtlMs: config.directory.cacheTtl,
+    staleOnFaultMs: config.directory.staleOnFault,
+    dummyAlg: config.directory.dummyAlg,
+    ...(config.directory.file !== undefined && { fixed: readUserFile(config.directory.file, publicKeySchemes) }),
+    onLookup: (result) => events.cacheLookup('directory', result),
+  });
+  const keys = createUserKeys(directory, () => clock.nowMs());
+  const invitations = createInvitations({ store, records: directory, clock, random: randomBytes });
+
+  for (const definition of definitions) {
+    const scheme = definition.create(config.schemes[definition.name], {
+      store,
+      storeKey: scopedStoreKey(definition.name),
+      clock,
+      random: randomBytes,
+      keyring: keyring ?? NO_KEYRING,
+      directory,
+      users: keys,
+      invitations,
+      signatures,
+      limits,
+      count: (counter, labels) => events.count(counter, labels),
+      skewMs: config.clock.skew,
+    });
+    created.push({ definition, scheme });
+  }
+  const routes = createRouteTable(config, new Map(created.map(({ scheme }) => [scheme.name, scheme])));
+
+  const enrolmentOf = ({ name, publicKeys }: SchemeDefinition): Endpoint[] =>
+    publicKeys
+      ? [
+          enrolmentEndpoint({
+            scheme: name,
+            audiences: config.issuer.audiences,
+            keys,
+            invitations,
+            signatures,
+            audit: (action, target) => events.audit({ actor: 'client', action, target }),
+          }),
+        ]
+      : [];
+  const adminParts: AdminCallParts = {
+    records: directory,
+    keys,
+    invitations,
+    schemes: definitions,
+    audit: (action, target) => events.audit({ actor: 'admin', action, target }),
+  };
+
+  return {
+    loaded,
+    authenticate: createAuthenticate({
+      routes,
+      clock,
+      limits,
+      perSource: config.rateLimit.perSource,
+      decided: (course) => events.decision(course),
+    }),
+    issuer: {
+      paths: mountIssuer(
+        config.listeners.issuer.pathPrefix,
+        created.map(({ definition, scheme }) => {
+          const policy = routes.routes.flatMap((route) => route.schemes).find((one) => one.scheme === scheme)?.policy;
+          return {
+            scheme,
+            endpoints: [...scheme.endpoints, ...enrolmentOf(definition)],
+            ...(policy !== undefined && { policy }),
+          };
+        }),
+        { audiences: config.issuer.audiences, nowMs: () => clock.nowMs(), jwks: () => jwks(keyring) },
+      ),
+      limits,
+      issuerLimit: config.rateLimit.issuer,
+      listener: config.listeners.issuer,
+    },
+    adminPaths: mountAdmin(adminFacts, [
+      ...userCalls(adminParts).map((endpoint) => ({ endpoint })),
+      { endpoint: invitationCall(adminParts) },
+      ...publicKeySchemes.flatMap((scheme) => keyCalls(scheme, adminParts).map((endpoint) => ({ endpoint, scheme }))),
+      ...created.flatMap(({ scheme }) =>
+        scheme.endpoints
+          .filter(({ listener }) => listener === 'admin')
+          .map((endpoint) => ({ endpoint, scheme: scheme.name })),
+      ),
+    ]),
+    cacheEntries: () => ({ directory: () => directory.entries(), buckets: () => limits.entries() }),
+  };
+}
+
+/** The one in force when it is to be had from the same file under the same rules: it reads itself anew. */
+async function keyringFor(
+  { loaded: { config }, previous, events }: GraphParts,
+  definitions: readonly SchemeDefinition[],
+): Promise<Pick<Graph, 'keyring' | 'requiredUses'>> {
+  const { ringFile, reloadInterval } = config.keys;
+  const requiredUses = [...new Set(definitions.flatMap((definition) => usesOf(definition, config)))].toSorted();
+  if (ringFile === undefined) return { keyring: undefined, requiredUses };
+  const before = previous?.loaded.config.keys;
+  if (
+    previous?.keyring !== undefined &&
+    before?.ringFile === ringFile &&
+    before.reloadInterval === reloadInterval &&
+    previous.requiredUses.join() === requiredUses.join()
+  ) {
+    return { keyring: previous.keyring, requiredUses };
+  }
+  const keyring = await openKeyring({
+    file: ringFile,
+    clock,
+    reloadIntervalMs: reloadInterval,
+    required: requiredUses,
+    onChange: (keys) => events.keysChanged(keys.map(factOf)),
+    onError: (error) => events.keysFailed(error),
+  });
+  events.keysChanged(keyring.describe().map(factOf));
+  return { keyring, requiredUses };
+}
+
+/** What the scheme's settings need, and those that routes put over them. */
+function usesOf({ name, keyUses }: SchemeDefinition, config: Config): readonly KeyUse[] {
+  const all = [config.schemes[name], ...Object.values(config.routes).map((route) => route.settings[name])];
+  return all.flatMap((settings) => (settings === undefined ? [] : keyUses(settings as never)));
+}
+
+function factOf({ use, state, activateAtMs, createdAtMs }: ReturnType<OpenKeyring['describe']>[number]) {
+  return { use, state, activateAtMs, ...(createdAtMs !== null && { createdAtMs }) };
+}
+
+/** Configurations whose schemes need no key have no ring: the loader has seen to that. */
+const NO_KEYRING: Keyring = {
+  active: (use) => {
+    throw new Fault('key_source', `there is no key ring, so no key of use ${use}`);
+  },
+  usable: () => [],
+};
