@@ -9,6 +9,7 @@ import { duration, identifier, keyId, tenantMember } from '../core/settings.ts';
 import { isAcceptableKey, thumbprint } from '../crypto/signatures.ts';
 import { encodeBase64url } from '../encoding/base64url.ts';
 import { parsePublicJwk } from '../encoding/jwk.ts';
+import { attributesSchema } from './attributes.ts';
 import type { UserRecords } from './directory.ts';
 import { revived, type UserKeys } from './keys-of-users.ts';
 
@@ -22,20 +23,8 @@ export interface AdminCallParts {
   audit(action: string, subject: string): Promise<void>;
 }
 
-const MAX_ATTRIBUTES_BYTES = 2048;
-/** A scheme may add members of its own under this name, so no user has it. */
-const RESERVED_ATTRIBUTE = 'auth';
-
 const subject = identifier();
 const tenant = tenantMember();
-const attributes = v.pipe(
-  v.record(
-    v.pipe(v.string(), v.minLength(1), v.maxLength(128)),
-    v.union([v.string(), v.pipe(v.number(), v.finite()), v.boolean(), v.array(v.string())]),
-  ),
-  v.check((value) => !Object.hasOwn(value, RESERVED_ATTRIBUTE)),
-  v.check((value) => new TextEncoder().encode(JSON.stringify(value)).length <= MAX_ATTRIBUTES_BYTES),
-);
 const time = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
 export function userCalls({ records, keys, audit }: AdminCallParts): readonly Endpoint[] {
@@ -46,7 +35,7 @@ export function userCalls({ records, keys, audit }: AdminCallParts): readonly En
       '/admin/v1/users',
       v.strictObject({
         subject,
-        attributes: v.optional(attributes),
+        attributes: v.optional(attributesSchema),
         disabled: v.optional(v.boolean()),
         ifVersion: v.optional(time),
         tenant,

@@ -69,6 +69,9 @@ export function createDirectory(options: DirectoryOptions): UserRecords {
   const { store, clock, cacheTtlMs, staleOnFaultMs, fixed } = options;
   const keyOf = scopedStoreKey('directory');
   const fixedOwners = ownersOf(fixed);
+  const fixedUser = (tenant: string, id: string) => (tenant === 'default' ? fixed?.get(id) : undefined);
+  const fixedOwner = (tenant: string, thumbprint: string) =>
+    tenant === 'default' ? fixedOwners.get(thumbprint) : undefined;
   const cache = new LRUCache<string, Cached<UserRecord | KeyOwner | null>>({ max: MAX_CACHED });
   const userKeyOf = (tenant: string, id: string) => keyOf('r', tenant, 'user', id);
   // A read that began before a write ended may hold what the write replaced: it is used once and not kept.
@@ -113,10 +116,12 @@ export function createDirectory(options: DirectoryOptions): UserRecords {
     return text === null ? null : parseUserRecord(text);
   }
 
-  const record: Directory['record'] = async (tenant, id, { storeFree } = { storeFree: false }) => {
-    const ofFile = tenant === 'default' ? fixed?.get(id) : undefined;
-    return ofFile ?? cached(userName(tenant, id), storeFree, () => load(userKeyOf(tenant, id)));
-  };
+  // The store is asked for users of the file too: without that look, time would tell who is in it.
+  const record: Directory['record'] = (tenant, id, { storeFree } = { storeFree: false }) =>
+    cached(userName(tenant, id), storeFree, async () => {
+      const stored = await load(userKeyOf(tenant, id));
+      return fixedUser(tenant, id) ?? stored;
+    });
 
   return {
     record,
@@ -127,18 +132,15 @@ export function createDirectory(options: DirectoryOptions): UserRecords {
     async byThumbprint(tenant, thumbprint) {
       const bytes = decodeBase64url(thumbprint);
       if (bytes === undefined) return null;
-      const ofFile = tenant === 'default' ? fixedOwners.get(thumbprint) : undefined;
-      if (ofFile !== undefined) return ofFile;
       return cached(keyName(tenant, thumbprint), false, async () => {
         const text = await store.get(indexKeyOf(tenant, bytes));
-        return text === null ? null : parseKeyOwner(text);
+        return fixedOwner(tenant, thumbprint) ?? (text === null ? null : parseKeyOwner(text));
       });
     },
     dummyKey: dummyKey(options.dummyAlg),
 
     async update(tenant, id, change) {
-      if (tenant === 'default' && fixed?.has(id) === true)
-        throw new HttpProblem('conflict', 'the user is fixed by directory.file');
+      if (fixedUser(tenant, id) !== undefined) throw new HttpProblem('conflict', 'the user is fixed by directory.file');
       const key = userKeyOf(tenant, id);
       for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
         const text = await store.get(key);
@@ -155,12 +157,11 @@ export function createDirectory(options: DirectoryOptions): UserRecords {
       throw new HttpProblem('conflict', 'the user was changed by others five times in a row');
     },
     async current(tenant, id) {
-      const ofFile = tenant === 'default' ? fixed?.get(id) : undefined;
-      return ofFile ?? load(userKeyOf(tenant, id));
+      return fixedUser(tenant, id) ?? load(userKeyOf(tenant, id));
     },
     async ownerOf(tenant, thumbprint) {
-      const ofFile = tenant === 'default' ? fixedOwners.get(encodeBase64url(thumbprint)) : undefined;
       const text = await store.get(indexKeyOf(tenant, thumbprint));
+      const ofFile = fixedOwner(tenant, encodeBase64url(thumbprint));
       return { owner: ofFile ?? (text === null ? null : parseKeyOwner(text)), text };
     },
     async setOwner(tenant, thumbprint, read, { user, kid }) {

@@ -10,26 +10,17 @@ import { isAcceptableKey, thumbprint } from '../crypto/signatures.ts';
 import { encodeBase64url } from '../encoding/base64url.ts';
 import { algOf, parsePublicJwk } from '../encoding/jwk.ts';
 import { parseStrictJson } from '../encoding/strict-json.ts';
+import { attributesSchema } from './attributes.ts';
 import { MAX_KEYS } from './record.ts';
 
 const MAX_FILE_BYTES = 16 * 1024 * 1024;
-/** Of compact JSON: what does not fit into a header would fail after the proof was spent. */
-const MAX_ATTRIBUTES_CHARS = 2048;
 const time = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
 const fileSchema = v.strictObject({
   users: v.array(
     v.strictObject({
       user: identifier(),
-      attributes: v.optional(
-        v.pipe(
-          v.record(v.string(), v.union([v.string(), v.number(), v.boolean(), v.array(v.string())])),
-          // A scheme may add members of its own under this name.
-          v.check((value) => !Object.hasOwn(value, 'auth'), 'no attribute named auth'),
-          v.check((value) => JSON.stringify(value).length <= MAX_ATTRIBUTES_CHARS, 'attributes of at most 2 KiB'),
-        ),
-        {},
-      ),
+      attributes: v.optional(attributesSchema, {}),
       disabled: v.optional(v.boolean(), false),
       epoch: v.optional(time, 0),
       keys: v.pipe(

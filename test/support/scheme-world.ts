@@ -106,7 +106,7 @@ export function createSchemeWorld(definition: SchemeDefinition, options: WorldOp
     }),
     directory: watched(users),
     users: watched(createUserKeys(users, () => clock.nowMs())),
-    invitations: watched(createInvitations({ store, clock, random: randomBytes })),
+    invitations: watched(createInvitations({ store, records: users, clock, random: randomBytes })),
     signatures: watched({
       verify(...args) {
         world.verifications += 1;

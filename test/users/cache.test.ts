@@ -91,6 +91,41 @@ describe('a user of the file', () => {
     expect(await records.byThumbprint('acme', name)).toBeNull();
   });
 
+  test('costs the same first look as a stranger: time does not tell who is in the file', async () => {
+    const { records, store } = usersWorld(fixed);
+    const stranger = encodeBase64url(thumbprint(newKey().jwk));
+    const looks = async (look: () => Promise<unknown>) => {
+      store.calls.length = 0;
+      await look();
+      return store.calls.map(({ verb }) => verb);
+    };
+    expect(await looks(() => records.user(T, 'alice'))).toEqual(await looks(() => records.user(T, 'nobody')));
+    expect(await looks(() => records.user(T, 'alice'))).toEqual([]);
+    expect(await looks(() => records.byThumbprint(T, name))).toEqual(
+      await looks(() => records.byThumbprint(T, stranger)),
+    );
+  });
+
+  test('wins over a record of its name', async () => {
+    const { records, replica, store } = usersWorld(fixed);
+    const get = store.get.bind(store);
+    store.get = async () => JSON.stringify({ ...alice, disabled: true, v: 7 });
+    expect((await records.user(T, 'alice'))?.disabled).toBe(false);
+    expect((await replica().records.user(T, 'bob'))?.disabled).toBe(true);
+    store.get = get;
+  });
+
+  test('serves a route that needs no store as long as a record would', async () => {
+    const { records, store, clock } = usersWorld(fixed);
+    await records.user(T, 'alice');
+    store.before = () => {
+      throw new StoreFault('down', 'gone');
+    };
+    clock.advance(CACHE_MS);
+    expect(await records.user(T, 'alice', { storeFree: true })).toEqual(alice);
+    await expect(records.user(T, 'alice')).rejects.toMatchObject({ reason: 'down' });
+  });
+
   test('is shown to the administrator and keeps its key: another who registers it gets conflict', async () => {
     const { keys, call, records } = usersWorld(fixed);
     expect(await call('POST', '/admin/v1/users/lookup', { subject: 'alice' })).toMatchObject({ status: 200 });

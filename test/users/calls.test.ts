@@ -57,6 +57,27 @@ describe('invitations', () => {
     expect(JSON.stringify(world.store.calls)).not.toContain(token);
   });
 
+  test.each<[string, (world: World) => Promise<unknown>]>([
+    ['deleted', ({ keys }) => keys.deleteUser(T, 'alice')],
+    ['revoked', ({ keys }) => keys.raiseEpoch(T, 'alice')],
+    ['stripped of all keys', ({ keys }) => keys.withdrawAll(T, 'alice', SCHEME)],
+  ])('one that is outstanding ends when its user is %s; one issued afterwards is good', async (_title, end) => {
+    const world = usersWorld();
+    await world.keys.ensure(T, 'alice');
+    const token = await invite(world);
+    await end(world);
+    expect(await world.invitations.find(T, SCHEME, token)).toBeNull();
+    expect(await outcomeOf(enrol(world, enrolment(token)))).toBe('signature_invalid');
+    expect((await world.records.user(T, 'alice'))?.keys ?? []).toEqual([]);
+    expect((await enrol(world, enrolment(await invite(world)))).status).toBe(201);
+  });
+
+  test('one for accounts that name themselves belongs to nobody and ends with nobody', async () => {
+    const world = usersWorld();
+    const token = await invite(world, { scheme: 'better-auth', user: null });
+    expect(await world.invitations.spend(T, 'better-auth', token)).toMatchObject({ user: null });
+  });
+
   test.each(['', 'a', 'x'.repeat(42), '/'.repeat(43), 'ä'.repeat(43)])(
     '%j is none, and costs no lookup',
     async (token) => {

@@ -57,6 +57,8 @@ test.each<[string, unknown]>([
     { users: [{ user: 'a', keys: [{ kid: 'k', jwk: { kty: 'OKP', crv: 'Ed25519', x: `AQ${'A'.repeat(41)}` } }] }] },
   ],
   ['17 keys', { users: [{ user: 'a', keys: Array.from({ length: 17 }, (_, n) => ({ kid: `k${n}`, jwk })) }] }],
+  ['attributes over 2 KiB in bytes', { users: [{ user: 'a', keys: [], attributes: { note: 'ä'.repeat(1100) } }] }],
+  ['an attribute without a name', { users: [{ user: 'a', keys: [], attributes: { '': 1 } }] }],
   ['the reserved attribute', { users: [{ user: 'a', keys: [], attributes: { auth: 'x' } }] }],
   ['one key under two users', { users: ['a', 'b'].map((user) => ({ user, keys: [{ kid: 'k', jwk }] })) }],
   ['one key under two ids', { users: [{ user: 'a', keys: ['k', 'l'].map((kid) => ({ kid, jwk })) }] }],

@@ -30,7 +30,7 @@ const invite = { scheme: 'challenge-signature', user: 'alice', replace: false, t
 test('the enrolment of the vector is accepted end to end, once', async () => {
   const { call, records, store, clock } = usersWorld();
   const random = (count: number) => new Uint8Array(count).fill(0x11);
-  const { token } = await createInvitations({ store, clock, random }).issue(T, invite);
+  const { token } = await createInvitations({ store, records, clock, random }).issue(T, invite);
   const { aud, kid, jwk } = VECTOR.input;
   expect([token, aud]).toEqual([VECTOR.input.invitation, AUDIENCE]);
   const request = { aud, invitation: token, kid, jwk, signature: VECTOR.expect.signature };

@@ -37,7 +37,7 @@ export function usersWorld(fixed?: Parameters<typeof createDirectory>[0]['fixed'
     return { records, keys };
   };
   const { records, keys } = replica();
-  const invitations = createInvitations({ store, clock, random: randomBytes });
+  const invitations = createInvitations({ store, records, clock, random: randomBytes });
   const signatures = createSignatures({ mode: 'sync' });
   const schemes = [
     { name: 'challenge-signature', publicKeys: true },
