@@ -1,6 +1,6 @@
 /**
- * `npm start`: countersign with the memory store, a real Envoy in front, the echo upstream behind; one signed request is shown allowed,
- * its replay and a forgery refused. Stays up until Ctrl-C; with `--once` it ends, 0 when every verdict was the right one.
+ * `npm start`: countersign with the memory store, a real Envoy in front, the echo upstream behind; of each scheme a request is shown
+ * allowed and others refused (`demo/`). Stays up until Ctrl-C; with `--once` it ends, 0 when every verdict was the right one.
  */
 import { rm, mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -8,16 +8,17 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { randomBytes } from 'node:crypto';
 import { stringify } from 'yaml';
-import { createKeyFile } from '../src/client/node.ts';
-import { showVerdicts } from './demo-verdicts.ts';
+import { addKey } from '../src/keys/ring-changes.ts';
+import { writeRingFile } from '../src/keys/ring-file.ts';
+import type { StoredKey } from '../src/keys/ring.ts';
+import { createStage, type Addresses } from './demo/scene.ts';
+import { scenes } from './demo/scenes.ts';
 import { renderEnvoy } from './envoy-config.ts';
 import { anyEnvoyBinary } from './fetch-envoy.ts';
 import { freePort, isFree, startProcess, stopAll, whenAnswers } from './processes.ts';
 import { root } from './tool.ts';
 
 const FOLDER = join(root, '.demo');
-const USER = 'alice';
-const KEY_ID = 'k1';
 
 async function main(): Promise<number> {
   const { values } = parseArgs({ options: { once: { type: 'boolean' }, port: { type: 'string', default: '10000' } } });
@@ -37,9 +38,12 @@ async function main(): Promise<number> {
   const sockets = await mkdtemp(join(tmpdir(), 'countersign-'));
   try {
     const addresses = await bringUp(port, envoy, `unix:${join(sockets, 'check.sock')}`);
-    const key = await createKeyFile(join(FOLDER, `${USER}.jwk`), 'Ed25519');
-    const areRight = await showVerdicts({ ...addresses, user: USER, kid: KEY_ID, key });
-    if (values.once === true) return areRight ? 0 : 1;
+    const { stage, areRight } = createStage(addresses, FOLDER);
+    for (const scene of scenes) {
+      stage.say(`\n${scene.scheme}, through Envoy at ${addresses.envoy}:`);
+      await scene.play(stage);
+    }
+    if (values.once === true) return areRight() ? 0 : 1;
     say(addresses);
     await untilSignal();
     return 0;
@@ -47,13 +51,6 @@ async function main(): Promise<number> {
     await stopAll();
     await rm(sockets, { recursive: true, force: true });
   }
-}
-
-interface Addresses {
-  readonly envoy: string;
-  readonly issuer: string;
-  readonly admin: string;
-  readonly adminTokenFile: string;
 }
 
 async function bringUp(port: number, envoyBinary: string, check: string): Promise<Addresses> {
@@ -66,6 +63,9 @@ async function bringUp(port: number, envoyBinary: string, check: string): Promis
   const origins = [`http://127.0.0.1:${port}`, `http://localhost:${port}`];
   const adminTokenFile = join(FOLDER, 'admin-token');
   await writeFile(adminTokenFile, `${randomBytes(24).toString('base64url')}\n`, { mode: 0o600 });
+  const ringFile = join(FOLDER, 'ring.json');
+  await makeRing(ringFile);
+  const names = scenes.map(({ scheme }) => scheme);
   const configFile = join(FOLDER, 'config.yaml');
   await writeFile(
     configFile,
@@ -79,11 +79,12 @@ async function bringUp(port: number, envoyBinary: string, check: string): Promis
         issuer: { address: `127.0.0.1:${issuerPort}` },
         admin: { address: `127.0.0.1:${adminPort}`, tokenFile: adminTokenFile },
       },
-      issuer: { audiences: origins },
-      schemes: { 'challenge-signature': {} },
+      keys: { ringFile },
+      issuer: { url: origins[0], audiences: origins },
+      schemes: Object.fromEntries(scenes.map(({ scheme, settings }) => [scheme, settings])),
       routes: {
-        api: { schemes: ['challenge-signature'], publicOrigins: origins },
-        feed: { schemes: ['challenge-signature'], publicOrigins: origins, body: 'none' },
+        api: { schemes: names, publicOrigins: origins },
+        feed: { schemes: names, publicOrigins: origins, body: 'none' },
       },
     }),
   );
@@ -134,6 +135,18 @@ async function bringUp(port: number, envoyBinary: string, check: string): Promis
   return addresses;
 }
 
+/** One key of each use that a scene needs. */
+async function makeRing(file: string): Promise<void> {
+  let ring: readonly StoredKey[] = [];
+  for (const scene of scenes) {
+    for (const order of (await scene.ringKeys?.()) ?? []) {
+      if (ring.some(({ use }) => use === order.use)) continue;
+      ring = addKey(ring, { ...order, nowMs: Date.now(), random: (count) => randomBytes(count) }).ring;
+    }
+  }
+  await writeRingFile(file, ring);
+}
+
 function say({ envoy, issuer, admin, adminTokenFile }: Addresses): void {
   process.stdout.write(`
 It stays up until Ctrl-C:
@@ -143,7 +156,7 @@ It stays up until Ctrl-C:
   logs    .demo/*.log; these addresses also stand in .demo/addresses.json
 
 Try it yourself, in another terminal:
-  npm --silent run countersign -- curl --scheme challenge-signature --key .demo/${USER}.jwk --user ${USER} --kid ${KEY_ID} POST ${envoy}/transfer -d '{"amount":50}'
+${scenes.map(({ scheme, terminal }) => `  npm --silent run countersign -- curl --scheme ${scheme} ${terminal} POST ${envoy}/transfer -d '{"amount":50}'`).join('\n')}
 `);
 }
 

@@ -1,0 +1,5 @@
+/** The scenes of the demonstration, in the order in which they are played; a new scheme adds one line. */
+import { challengeSignatureScene } from './challenge-signature.ts';
+import type { Scene } from './scene.ts';
+
+export const scenes: readonly Scene[] = [challengeSignatureScene];
