@@ -47,6 +47,14 @@ export function createLimits({
 
   return {
     charge,
+    refund(charges) {
+      for (const one of charges) {
+        const key = bucketKey(one);
+        const arrivalMs = arrivals.get(key);
+        // Gone from the map it is full anyway.
+        if (arrivalMs !== undefined) arrivals.set(key, arrivalMs - one.limit.periodMs);
+      }
+    },
     credential: (source, scheme, id) =>
       charge([{ bucket: 'credential', limit: perCredential, key: [source, scheme, id] }]),
     entries: () => arrivals.size,

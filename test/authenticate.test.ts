@@ -17,7 +17,7 @@ const REQUEST = {
   target: '/',
   body: { kind: 'absent' },
 } as const;
-const OPEN: Limits = { charge: () => undefined, credential: () => undefined };
+const OPEN: Limits = { charge: () => undefined, refund: () => undefined, credential: () => undefined };
 
 interface Setting {
   readonly schemes: readonly Scheme[];

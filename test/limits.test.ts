@@ -51,6 +51,17 @@ describe('a bucket', () => {
     expect(passes(() => limits.charge([source('192.0.2.1', limit)]), 2000)).toBe(limit.burst);
   });
 
+  test('has a token again that was given back, and never more than its burst', () => {
+    const { limits } = setUp();
+    const charge = () => limits.charge([source('192.0.2.1')]);
+    expect(passes(charge)).toBe(3);
+    limits.refund([source('192.0.2.1')]);
+    expect(passes(charge)).toBe(1);
+    for (let count = 0; count < 10; count++) limits.refund([source('192.0.2.1'), source('192.0.2.2')]);
+    expect(passes(charge)).toBe(3);
+    expect(passes(() => limits.charge([source('192.0.2.2')]))).toBe(3);
+  });
+
   test('refuses with rate_limited and the whole seconds to wait, at least 1', () => {
     const { clock, limits } = setUp();
     const slow: Limit = { periodMs: 2500, burst: 1 };

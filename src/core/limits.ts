@@ -37,6 +37,11 @@ export interface Limits {
    * @throws {Denial} `rate_limited` with `Retry-After`.
    */
   charge(charges: readonly Charge[]): void;
+  /**
+   * Gives back what `charge` took. For buckets of failures: charged before the attempt is judged, so that attempts made at once
+   * can't pass an empty bucket together, and given back when it was right.
+   */
+  refund(charges: readonly Charge[]): void;
   /** The bucket `credential`: address, scheme, and user or session or chain id; charged once the credential is parsed. */
   credential(source: string, scheme: string, id: string): void;
 }

@@ -367,7 +367,7 @@ export function schemeConformance(scheme: SchemeUnderTest, stores: readonly Stor
 
       if (isLong) {
         test('times of wrong and unknown proofs do not differ: Welch t below 4.5 over 100,000 interleaved samples (CT-17)', async () => {
-          const { world, client } = await enter({ limits: { charge() {}, credential() {} } });
+          const { world, client } = await enter({ limits: { charge() {}, refund() {}, credential() {} } });
           // Many of each: verification itself takes a little longer for some signatures than for others.
           const proofs: [RequestParts[], RequestParts[]] = [[], []];
           for (let count = 0; count < 1_000; count += 1) {
@@ -417,7 +417,7 @@ export function schemeConformance(scheme: SchemeUnderTest, stores: readonly Stor
         if (isEmpty) deny('rate_limited', 'bucket empty', { retryAfterSeconds: 1 });
         charged.push(key);
       };
-      const world = createSchemeWorld(definition, { settings, limits: { charge() {}, credential } });
+      const world = createSchemeWorld(definition, { settings, limits: { charge() {}, refund() {}, credential } });
       const client = await scheme.enter(world);
       const proven = await client.prove(REQUEST);
       const stranger = await client.proveAsStranger(REQUEST);

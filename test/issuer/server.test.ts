@@ -153,6 +153,7 @@ test('each POST is charged by address, scheme and user before the address; one w
   const charged: unknown[] = [];
   const limits: Limits = {
     charge: (charges) => void charged.push(charges.map(({ bucket, key }) => [bucket, ...key])),
+    refund() {},
     credential() {},
   };
   const url = await openIssuer({ limits });

@@ -82,7 +82,7 @@ export async function vectorWorld(
       users: { ensure: () => unused(), raiseEpoch: () => unused() },
       invitations: { issue: () => unused(), find: () => unused(), spend: () => unused() },
       signatures: createSignatures({ mode }),
-      limits: { charge() {}, credential() {} },
+      limits: { charge() {}, refund() {}, credential() {} },
       count() {},
       skewMs: given.settings.skew_ms,
     },
