@@ -7,6 +7,7 @@ import { mountAdmin } from './admin/server.ts';
 import type { Loaded } from './config/load.ts';
 import { createRouteTable } from './config/routes.ts';
 import type { Config } from './config/schema.ts';
+import { readSecretFile } from './config/secret-files.ts';
 import { systemClock as clock } from './core/clock.ts';
 import type { Keyring, KeyUse } from './core/keyring.ts';
 import { Fault } from './core/fault.ts';
@@ -115,6 +116,8 @@ function assemble(
       limits,
       count: (counter, labels) => events.count(counter, labels),
       skewMs: config.clock.skew,
+      issuerUrl: config.issuer.url,
+      readSecret: readSecretFile,
     });
     created.push({ definition, scheme });
   }

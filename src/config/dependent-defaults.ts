@@ -13,6 +13,8 @@ export function applyDependentDefaults(tree: Tree): void {
   if (mode === 'cluster') tree.derive(['store', 'redis', 'lanes'], 64);
   if (mode === 'cluster' || mode === 'sentinel') tree.derive(['store', 'redis', 'durable', 'replicas'], 1);
   copy(tree, at(root, 'clock')['skew'], ['clock', 'maxStoreOffset']);
+  if (isRawMap(at(root, 'schemes')['client-challenge']))
+    copy(tree, at(root, 'issuer')['audiences'], ['schemes', 'client-challenge', 'audiences']);
   for (const route of Object.keys(at(root, 'routes'))) {
     copy(tree, at(root, 'envoy')['stripCredentials'], ['routes', route, 'stripCredentials']);
     copy(tree, at(root, 'issuer')['audiences'], ['routes', route, 'audience']);

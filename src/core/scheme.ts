@@ -11,6 +11,7 @@ import type { Keyring, KeyUse } from './keyring.ts';
 import type { Limits } from './limits.ts';
 import type { Invitations, UserWrites } from './registration.ts';
 import type { AuthRequest, RoutePolicy } from './request.ts';
+import type { Secret } from './secret.ts';
 import type { Key, KeyClass, Store } from './store.ts';
 
 export type { Identity } from './decision.ts';
@@ -30,7 +31,7 @@ export interface CheckCall {
 }
 
 /** Stands before each claim: what nobody waits for any more must not be spent. @throws {Fault} `deadline` */
-export function requireTime(call: CheckCall): void {
+export function requireTime(call: Pick<CheckCall, 'signal'>): void {
   if (call.signal.aborted) throw new Fault('deadline', 'the proxy no longer waits for this Check');
 }
 
@@ -84,8 +85,11 @@ export interface Endpoint<Schema extends GenericSchema = GenericSchema> {
   /** `issuer`: the front charges the bucket `issuer`, again with `subject(body)` when that is given. `own`: the endpoint charges its own bucket. */
   readonly bucket: 'issuer' | 'own';
   subject?(body: InferOutput<Schema>): string;
-  /** A refusal's body in a form of the endpoint's own (`application/json`), also for refusals by the front; absent: the problem object. */
-  problem?(status: number, code: string): object;
+  /**
+   * A refusal's body in a form of the endpoint's own (`application/json`), also for refusals by the front; absent: the problem object.
+   * `hint` is the denial's own, where there was one.
+   */
+  problem?(status: number, code: string, hint?: unknown): object;
   /** @throws {Denial} a refusal. @throws {HttpProblem} a status of the front's own, see `core/http.ts`. @throws any other: 503. */
   handle(call: EndpointCall<InferOutput<Schema>>): Answer | Promise<Answer>;
 }
@@ -118,6 +122,10 @@ export interface Resources {
   count(counter: string, labels: Readonly<Record<string, string>>): void;
   /** `clock.skew`: largest difference allowed between the clocks of two replicas, or of a replica and the store. ms. */
   readonly skewMs: number;
+  /** `issuer.url`: who vouches in tokens. There for every scheme that says `issuesTokens`. */
+  readonly issuerUrl: string | undefined;
+  /** What a secret file of the settings holds. @throws {Error} which names the file, never what is in it. */
+  readSecret(file: string): Secret<string>;
 }
 
 export interface SchemeDefinition<Settings extends GenericSchema = GenericSchema> {
@@ -133,6 +141,8 @@ export interface SchemeDefinition<Settings extends GenericSchema = GenericSchema
   readonly issuesTokens: boolean;
   /** Ring keys that must exist. */
   keyUses(settings: InferOutput<Settings>): readonly KeyUse[];
+  /** Another scheme without which these settings lock clients out: some route must take it. */
+  neededScheme?(settings: InferOutput<Settings>): string | undefined;
   readonly counters: Readonly<Record<string, CounterDefinition>>;
   create(settings: InferOutput<Settings>, resources: Resources): Scheme;
 }

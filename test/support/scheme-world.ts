@@ -10,6 +10,7 @@ import type { RoutePolicy } from '../../src/core/request.ts';
 import type { Identity, Resources, Scheme, SchemeDefinition } from '../../src/core/scheme.ts';
 import type { Store } from '../../src/core/store.ts';
 import type { RingKey } from '../../src/core/keyring.ts';
+import { Secret } from '../../src/core/secret.ts';
 import { randomBytes } from '../../src/crypto/random.ts';
 import { createSignatures } from '../../src/crypto/signatures.ts';
 import { scopedStoreKey } from '../../src/crypto/store-key.ts';
@@ -28,6 +29,7 @@ import { watchStore, type WatchedStore } from './watched-store.ts';
 
 export const START_MS = 1_700_000_000_000;
 export const SKEW_MS = 5_000;
+export const ISSUER_URL = 'https://auth.example.com';
 
 export interface WorldOptions {
   /** As in the configuration file. */
@@ -42,6 +44,8 @@ export interface WorldOptions {
   readonly dummyAlg?: SignatureAlg;
   /** `process.verify`. Default: sync. */
   readonly verify?: 'sync' | 'threadpool';
+  /** Content of secret files, by path. */
+  readonly secrets?: Readonly<Record<string, string>>;
 }
 
 export interface SchemeWorld {
@@ -66,6 +70,10 @@ export interface SchemeWorld {
   judge(parts: RequestParts, options?: { checkId?: string; policy?: Partial<RoutePolicy> }): Promise<Identity>;
   /** One call of an issuer endpoint, by its path behind the scheme. @returns the answer's members. */
   post(path: string, body: object, source?: string): Promise<Record<string, unknown>>;
+}
+
+function missing(file: string): never {
+  throw new Error(`no secret file ${file}`);
 }
 
 export class Interruption extends Error {}
@@ -116,6 +124,8 @@ export function createSchemeWorld(definition: SchemeDefinition, options: WorldOp
     limits: watched(options.limits ?? createLimits({ clock, maxBuckets: 100_000, perCredential })),
     count() {},
     skewMs: SKEW_MS,
+    issuerUrl: ISSUER_URL,
+    readSecret: (file) => new Secret(options.secrets?.[file] ?? missing(file)),
   };
 
   const world: SchemeWorld = {

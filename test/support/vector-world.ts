@@ -41,7 +41,7 @@ export interface VectorUser {
 export interface VerifyCase {
   readonly now_ms: number;
   readonly horizon_ms: number;
-  readonly settings: { readonly skew_ms: number };
+  readonly settings: { readonly skew_ms: number; readonly issuer_url?: string };
   readonly request: VectorRequest;
   readonly directory: { readonly users?: Readonly<Record<string, VectorUser>> };
   readonly store: Readonly<Record<string, string>>;
@@ -85,6 +85,8 @@ export async function vectorWorld(
       limits: { charge() {}, refund() {}, credential() {} },
       count() {},
       skewMs: given.settings.skew_ms,
+      issuerUrl: given.settings.issuer_url ?? 'https://auth.example.com',
+      readSecret: () => unused(),
     },
   };
 }

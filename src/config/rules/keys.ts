@@ -1,4 +1,4 @@
-/** What the listed schemes need of the rest: keys, and a name to sign for. Asked of their definitions; no scheme is known by name here. */
+/** What the listed schemes need of the rest: keys, a name to sign for, each other. Asked of their definitions; no scheme is known by name here. */
 import type { KeyUse } from '../../core/keyring.ts';
 import type { Rule } from './rule.ts';
 
@@ -30,4 +30,19 @@ const tokensHaveAnIssuer: Rule = {
   },
 };
 
-export const keyRules: readonly Rule[] = [ringIsThere, tokensHaveAnIssuer];
+const partnersAreThere: Rule = {
+  needs: ['schemes', 'routes'],
+  check({ schemes, routes }, { refuse, definitions }) {
+    for (const [name, definition] of definitions) {
+      const settings = schemes[name];
+      const needed = settings === undefined ? undefined : definition.neededScheme?.(settings as never);
+      if (needed === undefined || Object.values(routes).some((route) => route.schemes.includes(needed))) continue;
+      refuse(
+        ['schemes', name],
+        `expected a route that takes ${needed}: with these settings nothing else would let clients in`,
+      );
+    }
+  },
+};
+
+export const keyRules: readonly Rule[] = [ringIsThere, tokensHaveAnIssuer, partnersAreThere];
