@@ -8,10 +8,10 @@ export function registerProcessReadings({ reading }: Pick<Families, 'reading'>):
   reading('process_cpu_user_seconds_total', 'User CPU time.', () => process.cpuUsage().user / 1e6, 'counter');
   reading('process_cpu_system_seconds_total', 'System CPU time.', () => process.cpuUsage().system / 1e6, 'counter');
   reading('process_cpu_seconds_total', 'User and system CPU time.', cpuSeconds, 'counter');
-  reading('process_start_time_seconds', 'Start of the process, unix time.', () => startSeconds);
+  reading('process_start_time_seconds', 'Start of the process, unix time.', () => startSeconds, 'first');
   reading('process_resident_memory_bytes', 'Resident memory.', () => process.memoryUsage.rss());
   reading('process_open_fds', 'Open file descriptors.', openFiles);
-  reading('process_max_fds', 'File descriptors allowed.', maxFiles);
+  reading('process_max_fds', 'File descriptors allowed.', maxFiles, 'min');
   reading('nodejs_heap_size_total_bytes', 'Heap reserved.', () => process.memoryUsage().heapTotal);
   reading('nodejs_heap_size_used_bytes', 'Heap in use.', () => process.memoryUsage().heapUsed);
 }

@@ -21,6 +21,8 @@ export interface Live {
   /** Since it was last called. */
   loopDelay: (() => DelayQuantiles) | undefined;
   caches: Readonly<Record<string, () => number>>;
+  /** Of the process that holds the listeners: a row per state. */
+  workers: (() => readonly Row[]) | undefined;
   keys: readonly KeyFact[];
   proxyClockOffsetMs: number | undefined;
   storeClockOffsetMs: number | undefined;
@@ -46,6 +48,7 @@ export function registerReadings({ reading, table, role }: Metrics, clock: Clock
     memoryStoreEntries: undefined,
     loopDelay: undefined,
     caches: {},
+    workers: undefined,
     keys: [],
     proxyClockOffsetMs: undefined,
     storeClockOffsetMs: undefined,
@@ -57,33 +60,55 @@ export function registerReadings({ reading, table, role }: Metrics, clock: Clock
     lastReloadMs: clock.nowMs(),
   };
   reading('checks_in_flight', 'Checks being judged.', () => live.checksInFlight?.());
-  reading('proxy_clock_offset_seconds', "The proxy's clock minus ours.", () => seconds(live.proxyClockOffsetMs));
-  reading('store_clock_offset_seconds', "The store's clock minus ours.", () => seconds(live.storeClockOffsetMs));
-  reading('store_horizon_timestamp_seconds', 'Proofs made before are refused, unix time.', () =>
-    seconds(live.horizonMs),
+  reading('proxy_clock_offset_seconds', "The proxy's clock minus ours.", () => seconds(live.proxyClockOffsetMs), 'max');
+  reading('store_clock_offset_seconds', "The store's clock minus ours.", () => seconds(live.storeClockOffsetMs), 'max');
+  reading(
+    'store_horizon_timestamp_seconds',
+    'Proofs made before are refused, unix time.',
+    () => seconds(live.horizonMs),
+    'max',
   );
   reading('memory_store_entries', 'Records of the memory store.', () => live.memoryStoreEntries?.());
-  reading('config_last_reload_success', '0 when the last reload was refused.', () =>
-    live.lastReloadSucceeded ? 1 : 0,
+  reading(
+    'config_last_reload_success',
+    '0 when the last reload was refused.',
+    () => (live.lastReloadSucceeded ? 1 : 0),
+    'first',
   );
-  reading('config_last_reload_timestamp_seconds', 'When the configuration was last read, unix time.', () =>
-    seconds(live.lastReloadMs),
+  reading(
+    'config_last_reload_timestamp_seconds',
+    'When the configuration was last read, unix time.',
+    () => seconds(live.lastReloadMs),
+    'first',
   );
   reading('log_lines_dropped_total', 'Lines that a slow reader did not get.', droppedLines, 'counter');
-  table('config_info', 'Always 1.', ['hash'], () => (live.configHash === '' ? [] : [[[live.configHash], 1]]));
+  table('config_info', 'Always 1.', ['hash'], () => (live.configHash === '' ? [] : [[[live.configHash], 1]]), 'first');
   table('cache_entries', 'Entries of a cache.', ['cache'], () =>
     Object.entries(live.caches).map(([cache, entries]) => [[cache], entries()]),
   );
-  table('insecure_setting', '1 for each insecure setting that is on.', ['name'], () =>
-    live.insecureSettings.map((name) => [[name], 1]),
+  table(
+    'insecure_setting',
+    '1 for each insecure setting that is on.',
+    ['name'],
+    () => live.insecureSettings.map((name) => [[name], 1]),
+    'max',
   );
-  table('keys', 'Keys of the ring.', ['use', 'state'], () => keyRows(live.keys));
-  table('key_active_age_seconds', 'How long the active key has been active.', ['use'], () =>
-    keyAgeRows(live.keys, clock.nowMs()),
+  table('keys', 'Keys of the ring.', ['use', 'state'], () => keyRows(live.keys), 'max');
+  table(
+    'key_active_age_seconds',
+    'How long the active key has been active.',
+    ['use'],
+    () => keyAgeRows(live.keys, clock.nowMs()),
+    'max',
   );
-  table('event_loop_delay_seconds', 'Delay of the event loop beyond its timers.', ['quantile', 'role'], () =>
-    delayRows(live.loopDelay?.(), role),
+  table(
+    'event_loop_delay_seconds',
+    'Delay of the event loop beyond its timers.',
+    ['quantile', 'role'],
+    () => delayRows(live.loopDelay?.(), role),
+    'max',
   );
+  table('workers', 'Processes that answer Checks.', ['state'], () => live.workers?.() ?? []);
   return live;
 }
 

@@ -26,15 +26,29 @@ export interface Level {
 /** Values in the order of the labels. Cheap: the child is looked up, never made twice. */
 export type Family<Child> = (...values: readonly string[]) => Child;
 
+/** How the values that several processes tell become one; a sum unless said. `first`: the supervisor's, where it tells one. */
+export type Together = 'sum' | 'max' | 'min' | 'first';
+
 export type Row = readonly [labelValues: readonly string[], value: number];
 
 export interface Families {
   readonly counter: (name: string, help: string, labels: ClosedLabels) => Family<Count>;
-  readonly gauge: (name: string, help: string, labels: ClosedLabels) => Family<Level>;
-  /** Without labels, read when scraped. Undefined: no series now. */
-  readonly reading: (name: string, help: string, read: () => number | undefined, type?: 'gauge' | 'counter') => void;
+  readonly gauge: (name: string, help: string, labels: ClosedLabels, together?: Together) => Family<Level>;
+  /** Without labels, read when scraped. Undefined: no series now. @param together `counter`: a sum that only grows. */
+  readonly reading: (
+    name: string,
+    help: string,
+    read: () => number | undefined,
+    together?: Together | 'counter',
+  ) => void;
   /** Read when scraped; rows that are no longer told vanish. */
-  readonly table: (name: string, help: string, labelNames: readonly string[], read: () => readonly Row[]) => void;
+  readonly table: (
+    name: string,
+    help: string,
+    labelNames: readonly string[],
+    read: () => readonly Row[],
+    together?: Together,
+  ) => void;
   /** @param overflow `none` when all children are made at the start, so that no room is kept for one under `other`. */
   readonly histogram: (
     name: string,
@@ -73,8 +87,8 @@ export function createFamilies(registry: Registry): Families {
     return family;
   }
 
-  function gauge(name: string, help: string, labels: ClosedLabels): Family<Level> {
-    const metric = new Gauge<string>({ name, help, labelNames: Object.keys(labels), registers });
+  function gauge(name: string, help: string, labels: ClosedLabels, aggregator: Together = 'sum'): Family<Level> {
+    const metric = new Gauge<string>({ name, help, labelNames: Object.keys(labels), registers, aggregator });
     registry.registerMetric(metric);
     return createFamily(labels, { budget: others, linesPerChild: 1 }, (values) => metric.labels(values));
   }
@@ -83,10 +97,10 @@ export function createFamilies(registry: Registry): Families {
     name: string,
     help: string,
     read: () => number | undefined,
-    type: 'gauge' | 'counter' = 'gauge',
+    together: Together | 'counter' = 'sum',
   ): void {
     others.take(1, true);
-    if (type === 'counter') {
+    if (together === 'counter') {
       registry.registerMetric(
         new Counter({
           name,
@@ -105,6 +119,7 @@ export function createFamilies(registry: Registry): Families {
         name,
         help,
         registers,
+        aggregator: together,
         collect() {
           this.remove();
           const value = read();
@@ -114,7 +129,13 @@ export function createFamilies(registry: Registry): Families {
     );
   }
 
-  function table(name: string, help: string, labelNames: readonly string[], read: () => readonly Row[]): void {
+  function table(
+    name: string,
+    help: string,
+    labelNames: readonly string[],
+    read: () => readonly Row[],
+    aggregator: Together = 'sum',
+  ): void {
     let granted = 0;
     registry.registerMetric(
       new Gauge<string>({
@@ -122,6 +143,7 @@ export function createFamilies(registry: Registry): Families {
         help,
         labelNames,
         registers,
+        aggregator,
         collect() {
           this.reset();
           const rows = read();
