@@ -18,9 +18,10 @@ const mayImport = {
   'readiness.ts': ['core'],
   'version.ts': [],
   'authenticate.ts': ['config', 'telemetry', 'core'],
-  envoy: ['authenticate.ts', 'config', 'core', 'crypto', 'encoding', 'telemetry'],
-  http: ['core', 'encoding', 'crypto', 'telemetry'],
-  issuer: ['http', 'users', 'core', 'crypto', 'encoding', 'config', 'telemetry', 'keys'],
+  listener: ['core', 'crypto'],
+  envoy: ['authenticate.ts', 'listener', 'config', 'core', 'crypto', 'encoding', 'telemetry'],
+  http: ['listener', 'core', 'encoding', 'crypto', 'telemetry'],
+  issuer: ['http', 'listener', 'users', 'core', 'crypto', 'encoding', 'config', 'telemetry', 'keys'],
   admin: ['http', 'users', 'core', 'crypto', 'encoding', 'config', 'telemetry', 'keys'],
   'graph.ts': [
     ...['core', 'crypto', 'limits.ts', 'keys', 'users', 'tokens', 'schemes', 'telemetry', 'config'],
@@ -39,6 +40,7 @@ const mayImport = {
       'http',
       'issuer',
       'admin',
+      'listener',
     ],
   ],
   'supervisor.ts': ['sidecar.ts', 'config', 'telemetry', 'core', 'keys', 'schemes', 'version.ts'],
@@ -55,10 +57,11 @@ const packageHome = {
   'prom-client': '^src/telemetry/',
   'sonic-boom': '^src/telemetry/',
   yaml: '^src/(config|commands)/',
+  '@serenity-kit/opaque': '^src/schemes/opaque-pop/(thread|setup|client)[.]ts$',
 };
 
 /** Runs in a browser as well as in Node. */
-const browserHalf = '^src/(core|encoding|client)/|^src/schemes/[^/]+/(client|message)[.]ts$';
+const browserHalf = '^src/(core|encoding|client)/|^src/schemes/[^/]+/(v[01]/)?(client|message)[.]ts$';
 const nodeHalfOfClient = '^src/client/node[.]ts$';
 
 const pathOf = (part) => (part.endsWith('.ts') ? `^src/${part.replace('.', '[.]')}$` : `^src/${part}/`);
@@ -94,10 +97,10 @@ module.exports = {
     },
     {
       name: 'schemes may use packages',
-      comment: 'a scheme may use: valibot',
+      comment: 'a scheme may use: valibot, and what has its home in it',
       severity: 'error',
       from: { path: '^src/schemes/' },
-      to: { path: '^node_modules/', pathNot: '^node_modules/(valibot|@types/node)/' },
+      to: { path: '^node_modules/', pathNot: '^node_modules/(valibot|@types/node|@serenity-kit/opaque)/' },
     },
     {
       name: 'the list of schemes may import',
@@ -111,7 +114,7 @@ module.exports = {
       comment: 'client may import: client.ts and message.ts of the schemes, encoding, core; client/node.ts also crypto',
       severity: 'error',
       from: { path: '^src/client/' },
-      to: { path: '^src/', pathNot: '^src/schemes/[^/]+/(client|message)[.]ts$|^src/(client|encoding|core)/' },
+      to: { path: '^src/', pathNot: '^src/schemes/[^/]+/(v[01]/)?(client|message)[.]ts$|^src/(client|encoding|core)/' },
     },
     {
       name: 'the browser half has no node:',
@@ -141,7 +144,9 @@ module.exports = {
       comment:
         'what judges a Check uses no WebCrypto and no key stretching: both answer from a thread pool that anyone can fill',
       severity: 'error',
-      from: { path: '^src/schemes/[^/]+/(verify|message|state)[.]ts$|^src/(envoy|tokens)/|^src/authenticate[.]ts$' },
+      from: {
+        path: '^src/schemes/[^/]+/(v[01]/)?(verify|message|state)[.]ts$|^src/(envoy|tokens)/|^src/authenticate[.]ts$',
+      },
       to: { dependencyTypes: ['core'], path: '^(node:)?crypto$' },
     },
     {
@@ -151,6 +156,13 @@ module.exports = {
       severity: 'error',
       from: { path: '^src/', pathNot: '^src/envoy/encode-response[.]ts$' },
       to: { path: '^src/envoy/check-response[.]ts$' },
+    },
+    {
+      name: 'one who answers',
+      comment: 'what goes back to the proxy is composed in envoy/answer.ts: nothing else imports encode-response.ts',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/envoy/answer[.]ts$' },
+      to: { path: '^src/envoy/encode-response[.]ts$' },
     },
     {
       name: 'no URL parser at the front',

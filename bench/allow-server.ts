@@ -19,6 +19,5 @@ await createCheckServer({
     inFlight: () => 0,
   },
   clock: systemClock,
-  onCertificate: () => undefined,
-  onCertificateError: () => undefined,
+  certificates: { onCertificate() {}, onCertificateError() {} },
 });

@@ -15,7 +15,7 @@ import type { Endpoint, Resources, Scheme, SchemeDefinition } from './core/schem
 import type { Store } from './core/store.ts';
 import { randomBytes } from './crypto/random.ts';
 import { scopedStoreKey } from './crypto/store-key.ts';
-import type { PathMap } from './http/server.ts';
+import type { PathMap } from './http/mounted.ts';
 import { jwks } from './issuer/jwks.ts';
 import { mountIssuer, type IssuerGraph } from './issuer/server.ts';
 import { openKeyring, type OpenKeyring } from './keys/key-ring.ts';

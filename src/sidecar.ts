@@ -15,8 +15,9 @@ import { createSignatures } from './crypto/signatures.ts';
 import { createCheckHandler } from './envoy/check-handler.ts';
 import { createCheckServer } from './envoy/server.ts';
 import { buildGraph, type Graph } from './graph.ts';
-import type { HttpEvents } from './http/server.ts';
+import type { HttpEvents } from './http/exchange.ts';
 import { createIssuer } from './issuer/server.ts';
+import type { CertificateEvents } from './listener/tls-files.ts';
 import { createReadiness } from './readiness.ts';
 import { createMemoryStore } from './store/memory.ts';
 import { createRedisStore } from './store/redis.ts';
@@ -77,6 +78,10 @@ async function start({ loaded, events, version, reload }: SidecarOptions, opened
     request: (request) => events.issuerRequest(request),
     fault: (reason, cause) => events.fault(reason, cause),
   };
+  const certificatesOf = (listener: 'check' | 'issuer'): CertificateEvents => ({
+    onCertificate: (notAfterMs) => events.certificate(listener, notAfterMs),
+    onCertificateError: (error) => events.keysFailed(error),
+  });
 
   const adminFacts = {
     exposition: () => events.exposition(),
@@ -130,12 +135,17 @@ async function start({ loaded, events, version, reload }: SidecarOptions, opened
     listener: config.listeners.check,
     handler,
     clock,
-    onCertificate: (notAfterMs) => events.certificate('check', notAfterMs),
-    onCertificateError: (error) => events.keysFailed(error),
+    certificates: certificatesOf('check'),
   });
   opened.push(() => checks.drain(0));
   const issuer = config.listeners.issuer.enabled
-    ? await createIssuer({ graph: () => graph.issuer, clock, random: randomBytes, events: httpEvents })
+    ? await createIssuer({
+        graph: () => graph.issuer,
+        clock,
+        random: randomBytes,
+        events: httpEvents,
+        certificates: certificatesOf('issuer'),
+      })
     : undefined;
   opened.push(() => issuer?.close(0));
   const admin = await createAdmin({

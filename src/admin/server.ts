@@ -12,14 +12,9 @@ import type { Secret } from '../core/secret.ts';
 import { sha256 } from '../crypto/digest.ts';
 import { constantTimeEqual } from '../crypto/equal.ts';
 import { utf8 } from '../encoding/bytes.ts';
-import {
-  createHttpServer,
-  pathMap,
-  type HttpEvents,
-  type HttpServer,
-  type Mounted,
-  type PathMap,
-} from '../http/server.ts';
+import type { HttpEvents } from '../http/exchange.ts';
+import { pathMap, type Mounted, type PathMap } from '../http/mounted.ts';
+import { createHttpServer, type HttpServer } from '../http/server.ts';
 
 export interface AdminOptions {
   readonly address: string;

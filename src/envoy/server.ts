@@ -16,6 +16,7 @@ import { frame, GRPC_STATUS } from './grpc-framing.ts';
 import { createHealth } from './health.ts';
 import type { Health } from './health.ts';
 import { listen } from './listener.ts';
+import type { CertificateEvents } from '../listener/tls-files.ts';
 import { createSessions } from './sessions.ts';
 
 export interface CheckServer {
@@ -33,10 +34,7 @@ export interface CheckServerOptions {
   readonly listener: CheckListener;
   readonly handler: CheckHandler;
   readonly clock: Clock;
-  /** A certificate was read: when it ends, unix ms. */
-  onCertificate(notAfterMs: number): void;
-  /** A changed certificate could not be read; the one before stays. */
-  onCertificateError(error: unknown): void;
+  readonly certificates: CertificateEvents;
 }
 
 const CHECK = '/envoy.service.auth.v3.Authorization/Check';
@@ -61,11 +59,7 @@ export async function createCheckServer(options: CheckServerOptions): Promise<Ch
     else if (headers[':path'] === HEALTH_WATCH) watchHealth(stream, headers, held, health);
     else sendStatus(stream, GRPC_STATUS.unimplemented, 'unknown method');
   });
-  const door = await listen(listener, {
-    onConnection: (connection) => sessions.open(connection),
-    onCertificate: (notAfterMs) => options.onCertificate(notAfterMs),
-    onCertificateError: (error) => options.onCertificateError(error),
-  });
+  const door = await listen(listener, (connection) => sessions.open(connection), options.certificates);
 
   return {
     address: door.address,

@@ -1,21 +1,16 @@
 /**
  * The front for clients: endpoints of all schemes, enrolment, discovery, JWKS. It knows where things are mounted, not what they do.
  */
-import { readFileSync } from 'node:fs';
 import type { IssuerListener } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Header } from '../core/decision.ts';
 import type { Charge, Limit, Limits } from '../core/limits.ts';
 import type { RoutePolicy } from '../core/request.ts';
 import type { Endpoint, Scheme } from '../core/scheme.ts';
-import {
-  createHttpServer,
-  pathMap,
-  type HttpEvents,
-  type HttpServer,
-  type Mounted,
-  type PathMap,
-} from '../http/server.ts';
+import type { HttpEvents } from '../http/exchange.ts';
+import { pathMap, type Mounted, type PathMap } from '../http/mounted.ts';
+import { createHttpServer, type HttpServer } from '../http/server.ts';
+import type { CertificateEvents } from '../listener/tls-files.ts';
 
 /** What a configuration offers to clients. */
 export interface IssuerGraph {
@@ -31,14 +26,15 @@ export interface IssuerOptions {
   readonly clock: Clock;
   random(bytes: number): Uint8Array;
   readonly events: HttpEvents;
+  readonly certificates: CertificateEvents;
 }
 
-export function createIssuer({ graph, clock, random, events }: IssuerOptions): Promise<HttpServer> {
+export function createIssuer({ graph, clock, random, events, certificates }: IssuerOptions): Promise<HttpServer> {
   const { address, headersTimeout, requestTimeout, keepAliveTimeout, maxConnections, tls } = graph().listener;
   return createHttpServer({
     address,
     setting: 'listeners.issuer.address',
-    ...(tls !== undefined && { tls: { cert: readFileSync(tls.certFile), key: readFileSync(tls.keyFile) } }),
+    ...(tls !== undefined && { tls: { files: tls, events: certificates } }),
     headersTimeoutMs: headersTimeout,
     requestTimeoutMs: requestTimeout,
     keepAliveTimeoutMs: keepAliveTimeout,
@@ -49,22 +45,32 @@ export function createIssuer({ graph, clock, random, events }: IssuerOptions): P
     clock,
     random,
     charge: (mounted, source, subject) => charge(graph(), mounted, source, subject),
+    chargeUnreadable: (mounted, source) => chargeAddress(graph(), mounted, source),
     crossOrigin: (origin) => (graph().listener.cors.origins.includes(origin) ? crossOriginHeaders(origin) : undefined),
     events,
   });
 }
 
 /** Every POST but those with a bucket of their own, by address; and by address, scheme and user where the request names one. */
-function charge(
+function charge(graph: IssuerGraph, mounted: Mounted, source: string, subject: string | undefined): void {
+  if (mounted.endpoint.bucket === 'own') return;
+  const key = [source, mounted.scheme ?? '', subject ?? ''];
+  chargeAddress(
+    graph,
+    mounted,
+    source,
+    subject === undefined ? [] : [{ bucket: 'issuer', limit: graph.issuerLimit, key }],
+  );
+}
+
+/** @param narrower buckets to be tried before that of the address. */
+function chargeAddress(
   { limits, issuerLimit: limit }: IssuerGraph,
-  { endpoint, scheme }: Mounted,
+  { endpoint }: Mounted,
   source: string,
-  subject?: string,
+  narrower: readonly Charge[] = [],
 ): void {
-  if (endpoint.method !== 'POST' || endpoint.bucket === 'own') return;
-  const narrow: Charge[] =
-    subject === undefined ? [] : [{ bucket: 'issuer', limit, key: [source, scheme ?? '', subject] }];
-  limits.charge([...narrow, { bucket: 'issuer', limit, key: [source] }]);
+  if (endpoint.method === 'POST') limits.charge([...narrower, { bucket: 'issuer', limit, key: [source] }]);
 }
 
 function crossOriginHeaders(origin: string): readonly Header[] {

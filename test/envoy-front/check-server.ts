@@ -37,7 +37,9 @@ export function startServer(options: ServerOptions = {}): Promise<CheckServer> {
       inFlight: () => 0,
     },
     clock: options.clock ?? systemClock,
-    onCertificate: (notAfterMs) => options.onCertificate?.(notAfterMs),
-    onCertificateError: (error) => options.onCertificateError?.(error),
+    certificates: {
+      onCertificate: (notAfterMs) => options.onCertificate?.(notAfterMs),
+      onCertificateError: (error) => options.onCertificateError?.(error),
+    },
   });
 }

@@ -1,7 +1,7 @@
 /** Bytes that no client of ours would send: whatever comes, nothing passes by accident and the front goes on. */
 import { afterEach, expect, test } from '@jest/globals';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { lstat, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -138,8 +138,23 @@ test('a file that lies where the socket should is not removed', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'front-'));
   const path = join(folder, 'socket');
   await writeFile(path, 'precious');
-  await expect(openFront([echo], { address: `unix:${path}` })).rejects.toThrow('is taken');
+  await expect(openFront([echo], { address: `unix:${path}` })).rejects.toThrow('exists and is no socket');
   expect(await readFile(path, 'utf8')).toBe('precious');
+  await rm(folder, { recursive: true });
+});
+
+test('a socket that a live process answers at stays its own; one that nobody answers at is taken over', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'front-'));
+  const path = join(folder, 'socket');
+  const first = await openFront([echo], { address: `unix:${path}` });
+  await expect(openFront([echo], { address: `unix:${path}` })).rejects.toThrow('another process answers there');
+  expect((await lstat(path)).isSocket()).toBe(true);
+  await rename(path, `${path}.aside`);
+  await first.close(0); // Removes what lies at its path: nothing. The socket aside is one that nobody answers at.
+  await rename(`${path}.aside`, path);
+  const second = await openFront([echo], { address: `unix:${path}` });
+  expect(second.address).toBe(`unix:${path}`);
+  await second.close(0);
   await rm(folder, { recursive: true });
 });
 

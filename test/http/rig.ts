@@ -2,12 +2,14 @@
 import { randomBytes } from '../../src/crypto/random.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import type { Endpoint } from '../../src/core/scheme.ts';
-import { createHttpServer, type HttpOptions, type HttpServer, pathMap } from '../../src/http/server.ts';
+import { pathMap } from '../../src/http/mounted.ts';
+import { createHttpServer, type HttpOptions, type HttpServer } from '../../src/http/server.ts';
 
 export interface Rig extends HttpServer {
   readonly url: string;
   readonly requests: { scheme?: string; endpoint: string; status: number }[];
   readonly faults: unknown[];
+  /** In place of the subject `unreadable` where the body was. */
   readonly charges: [path: string, source: string, subject: string | undefined][];
 }
 
@@ -31,6 +33,7 @@ export async function openFront(endpoints: readonly Endpoint[], options: Partial
     clock: systemClock,
     random: randomBytes,
     charge: ({ path }, source, subject) => void charges.push([path, source, subject]),
+    chargeUnreadable: ({ path }, source) => void charges.push([path, source, 'unreadable']),
     events: {
       request: ({ endpoint, status, scheme }) =>
         void requests.push({ endpoint, status, ...(scheme !== undefined && { scheme }) }),

@@ -11,7 +11,7 @@ import { DENIAL_CODES, type DenialCode, Denial } from '../../src/core/decision.t
 import { Fault, StoreFault } from '../../src/core/fault.ts';
 import { HTTP_PROBLEMS, HttpProblem, type HttpProblemCode } from '../../src/core/http.ts';
 import { defineEndpoint, type Endpoint } from '../../src/core/scheme.ts';
-import { pathMap } from '../../src/http/server.ts';
+import { pathMap } from '../../src/http/mounted.ts';
 import { closeFronts, openFront, type Rig } from './rig.ts';
 
 afterEach(closeFronts);
@@ -62,11 +62,12 @@ describe('refuses', () => {
     ['__proto__', '{"user":"a","__proto__":{}}', 400, 'malformed'],
     ['a wrong type', '{"user":1}', 400, 'malformed'],
     ['trailing bytes', '{"user":"a"} x', 400, 'malformed'],
+    ['more bytes than are read', JSON.stringify({ user: 'a'.repeat(2000) }), 413, 'too_large'],
   ])('%s, and charges the address', async (_title, body, status, code) => {
     const rig = await openFront([echo]);
     const answer = await post(rig, body);
     expect([answer.status, ((await answer.json()) as { code: string }).code]).toEqual([status, code]);
-    expect(rig.charges).toEqual([['/echo', '127.0.0.1', undefined]]);
+    expect(rig.charges).toEqual([['/echo', '127.0.0.1', 'unreadable']]);
   });
 
   test.each([

@@ -1,4 +1,9 @@
 /** The issuer: where things are mounted, what discovery and JWKS tell, whom it charges. */
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connect, type PeerCertificate } from 'node:tls';
 import { afterEach, expect, test } from '@jest/globals';
 import * as v from 'valibot';
 import { systemClock } from '../../src/core/clock.ts';
@@ -10,6 +15,8 @@ import { jwks } from '../../src/issuer/jwks.ts';
 import { createKeyring } from '../../src/keys/key-ring.ts';
 import { addKey } from '../../src/keys/ring-changes.ts';
 import { createLimits } from '../../src/limits.ts';
+import type { CertificateEvents } from '../../src/listener/tls-files.ts';
+import { type Certificate, createAuthority } from '../support/certificates.ts';
 import { ringWith } from '../support/key-ring.ts';
 
 const opened: { close(graceMs: number): Promise<void> }[] = [];
@@ -48,7 +55,15 @@ const ring = addKey(ringWith('token-signing', 'challenge-mac', 'wrap'), {
   random: randomBytes,
 }).ring;
 
-async function openIssuer(changes: { limits?: Limits; rate?: { periodMs: number; burst: number } } = {}) {
+interface Changes {
+  readonly limits?: Limits;
+  readonly rate?: { readonly periodMs: number; readonly burst: number };
+  readonly tls?: { readonly certFile: string; readonly keyFile: string };
+  readonly certificates?: CertificateEvents;
+  readonly requests?: string[];
+}
+
+async function openIssuer(changes: Changes = {}) {
   const plenty = { periodMs: 1, burst: 1_000 };
   const graph: IssuerGraph = {
     paths: mountIssuer('/auth', [{ scheme: example, endpoints: example.endpoints }], {
@@ -69,13 +84,15 @@ async function openIssuer(changes: { limits?: Limits; rate?: { periodMs: number;
       keepAliveTimeout: 5_000,
       maxConnections: 100,
       cors: { origins: ['https://app.example.com'] },
+      ...(changes.tls !== undefined && { tls: changes.tls }),
     },
   };
   const issuer = await createIssuer({
     graph: () => graph,
     clock: systemClock,
     random: randomBytes,
-    events: { request() {}, fault() {} },
+    events: { request: ({ endpoint: name }) => void changes.requests?.push(name), fault() {} },
+    certificates: changes.certificates ?? { onCertificate() {}, onCertificateError() {} },
   });
   opened.push(issuer);
   return `http://${issuer.address}`;
@@ -168,6 +185,70 @@ test('each POST is charged by address, scheme and user before the address; one w
   ]);
 });
 
+test('a body that can not be read is charged to its address, also where the endpoint has a bucket of its own', async () => {
+  const charged: unknown[] = [];
+  const limits: Limits = {
+    charge: (charges) => void charged.push(charges.map(({ bucket, key }) => [bucket, ...key])),
+    refund() {},
+    credential() {},
+  };
+  const url = await openIssuer({ limits });
+  for (const path of ['challenge', 'login']) {
+    expect((await fetch(`${url}/auth/example/${path}`, { method: 'POST', body: '{' })).status).toBe(415);
+  }
+  expect(charged).toEqual([[['issuer', '127.0.0.1']], [['issuer', '127.0.0.1']]]);
+});
+
+test('an endless stream of bodies that can not be read is 429', async () => {
+  const url = `${await openIssuer({ rate: { periodMs: 10_000, burst: 2 } })}/auth/example/challenge`;
+  const statuses = [];
+  for (let count = 0; count < 3; count += 1) {
+    const headers = { 'content-type': 'application/json' };
+    statuses.push((await fetch(url, { method: 'POST', headers, body: '{"user":1}' })).status);
+  }
+  expect(statuses).toEqual([400, 400, 429]);
+});
+
+test('endpoints are counted by the name they give themselves, without the prefix', async () => {
+  const requests: string[] = [];
+  const url = await openIssuer({ requests });
+  await post(`${url}/auth/example/login`, 'alice');
+  await post(`${url}/auth`, 'alice');
+  await fetch(`${url}/.well-known/countersign`);
+  expect(requests).toEqual(['login', '/auth', '/.well-known/countersign']);
+});
+
+test('TLS takes a changed certificate, tells when it ends, and keeps the one before when the new one is broken', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'cs-'));
+  const authority = createAuthority('ca');
+  const tls = { certFile: join(folder, 'tls.crt'), keyFile: join(folder, 'tls.key') };
+  const write = async ({ certificate, key }: Certificate) => {
+    await writeFile(tls.keyFile, key, { mode: 0o600 });
+    await writeFile(tls.certFile, certificate);
+  };
+  const ends: number[] = [];
+  const errors: unknown[] = [];
+  const first = authority.issue({ dns: ['localhost'] });
+  await write(first);
+  const certificates = {
+    onCertificate: (ms: number) => void ends.push(ms),
+    onCertificateError: (error: unknown) => void errors.push(error),
+  };
+  const url = await openIssuer({ tls, certificates });
+  expect(ends).toEqual([first.notAfterMs]);
+  const shown = async () => Date.parse((await certificateAt(url, authority.certificate)).valid_to);
+  expect(await shown()).toBe(first.notAfterMs);
+
+  await writeFile(tls.certFile, 'broken');
+  await until(() => errors.length > 0);
+  expect(await shown()).toBe(first.notAfterMs);
+  const next = authority.issue({ dns: ['localhost'], notAfterMs: Date.now() + 7_200_000 });
+  await write(next);
+  await until(() => ends.at(-1) === next.notAfterMs);
+  expect(await shown()).toBe(next.notAfterMs);
+  await rm(folder, { recursive: true });
+});
+
 test('an empty bucket is 429 with retry-after for its address, and leaves another address alone', async () => {
   const url = `${await openIssuer({ rate: { periodMs: 10_000, burst: 2 } })}/auth/example/login`;
   const statuses = [];
@@ -190,3 +271,15 @@ test('listed origins may read the answers, by exact match', async () => {
     expect((await preflight(origin)).headers.get('access-control-allow-origin')).toBeNull();
   }
 });
+
+async function certificateAt(url: string, ca: string): Promise<PeerCertificate> {
+  const socket = connect({ host: '127.0.0.1', port: Number(new URL(url).port), servername: 'localhost', ca });
+  await once(socket, 'secureConnect');
+  const certificate = socket.getPeerCertificate();
+  socket.destroy();
+  return certificate;
+}
+
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 50));
+}

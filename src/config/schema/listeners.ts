@@ -69,8 +69,8 @@ const issuer = v.strictObject({
   ),
   tls: unset(
     v.strictObject({
-      certFile: v.pipe(file(), v.description('Certificate chain, PEM. Read once: a new one needs a restart.')),
-      keyFile: v.pipe(file(), v.description('Its private key, PEM; a secret file. Read once.')),
+      certFile: v.pipe(file(), v.description('Certificate chain, PEM. Read again when it changes.')),
+      keyFile: v.pipe(file(), v.description('Its private key, PEM; a secret file. Read again when it changes.')),
     }),
     'Server TLS. Absent: plaintext, for a proxy in front.',
   ),
