@@ -5,7 +5,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import type { CheckListener } from '../config/schema.ts';
-import { bind } from '../listener/bind.ts';
+import type { Attach } from '../listener/bind.ts';
 import { followTlsFiles, type CertificateEvents } from '../listener/tls-files.ts';
 
 type Tls = NonNullable<CheckListener['tls']>;
@@ -27,6 +27,7 @@ export async function listen(
   listener: CheckListener,
   onConnection: (connection: Socket) => void,
   certificates: CertificateEvents,
+  attach: Attach,
 ): Promise<Door> {
   const sockets = new Set<Socket>();
   const admit = (socket: Socket) => {
@@ -42,7 +43,7 @@ export async function listen(
 
   let address: string;
   try {
-    address = await bind(server, { ...listener, setting: 'listeners.check.address' });
+    address = await attach(server, { ...listener, setting: 'listeners.check.address' });
   } catch (thrown) {
     stopWatching();
     throw thrown;

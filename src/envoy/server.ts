@@ -4,6 +4,7 @@
  */
 import { constants } from 'node:http2';
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import type { Socket } from 'node:net';
 import type { CheckListener } from '../config/schema.ts';
 import type { Clock } from '../core/clock.ts';
 import { Denial } from '../core/decision.ts';
@@ -16,6 +17,7 @@ import { frame, GRPC_STATUS } from './grpc-framing.ts';
 import { createHealth } from './health.ts';
 import type { Health } from './health.ts';
 import { listen } from './listener.ts';
+import { bind, type Attach } from '../listener/bind.ts';
 import type { CertificateEvents } from '../listener/tls-files.ts';
 import { createSessions } from './sessions.ts';
 
@@ -35,6 +37,8 @@ export interface CheckServerOptions {
   readonly handler: CheckHandler;
   readonly clock: Clock;
   readonly certificates: CertificateEvents;
+  /** Default: `bind`. */
+  readonly attach?: Attach;
 }
 
 const CHECK = '/envoy.service.auth.v3.Authorization/Check';
@@ -59,7 +63,8 @@ export async function createCheckServer(options: CheckServerOptions): Promise<Ch
     else if (headers[':path'] === HEALTH_WATCH) watchHealth(stream, headers, held, health);
     else sendStatus(stream, GRPC_STATUS.unimplemented, 'unknown method');
   });
-  const door = await listen(listener, (connection) => sessions.open(connection), options.certificates);
+  const open = (connection: Socket) => sessions.open(connection);
+  const door = await listen(listener, open, options.certificates, options.attach ?? bind);
 
   return {
     address: door.address,

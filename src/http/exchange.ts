@@ -38,64 +38,85 @@ export interface HttpEvents {
   fault(reason: FaultReason, cause: unknown): void;
 }
 
+/** A request as it came, from a socket or from another process. */
+export interface Received {
+  readonly method: string;
+  /** Path and query. */
+  readonly target: string;
+  /** Undefined when absent; a header that occurs twice is nobody's. */
+  header(name: string): string | undefined;
+  /** @throws {HttpProblem} `too_large`. */
+  body(maxBytes: number): Promise<Uint8Array>;
+  /** Of the connection. */
+  readonly address: string;
+  readonly forwardedFor: readonly string[];
+}
+
 const OWNER_BYTES = 16;
 
-/** @throws what writing the answer throws. */
-export async function respond(
+/** @throws what writing a refusal throws. */
+export function respond(options: ExchangeOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const received: Received = {
+    method: request.method ?? '',
+    target: request.url ?? '/',
+    header: (name) => singleHeader(request, name),
+    body: (maxBytes) => readBody(request, maxBytes),
+    address: request.socket.remoteAddress ?? '',
+    forwardedFor: request.headersDistinct['x-forwarded-for'] ?? [],
+  };
+  return exchange(options, received, (answer) => write(request, response, answer));
+}
+
+/** @param deliver of the answer. When it throws, it gets a refusal in its place. */
+export async function exchange(
   options: ExchangeOptions,
-  request: IncomingMessage,
-  response: ServerResponse,
+  received: Received,
+  deliver: (answer: Answer) => void,
 ): Promise<void> {
   const startMs = options.clock.monotonicMs();
   const owner = encodeBase64url(options.random(OWNER_BYTES));
-  const target = request.url ?? '/';
+  const { target, method } = received;
   const methods = options.mounted().get(target) ?? options.mounted().get(target.split('?', 1)[0] ?? '');
-  const mounted = methods?.get(request.method === 'HEAD' ? 'GET' : (request.method ?? ''));
-  const common = crossOriginHeaders(options, request);
+  const mounted = methods?.get(method === 'HEAD' ? 'GET' : method);
+  const common = crossOriginHeaders(options, received);
+  let status = 0;
+  const give = (answer: Answer) => {
+    ({ status } = answer);
+    deliver({ ...answer, headers: [...common, ...(answer.headers ?? [])] });
+  };
   try {
-    if (request.method === 'OPTIONS' && common.length > 0) {
-      write(request, response, { status: 204, body: {}, headers: common });
-      return;
-    }
-    const answer = await answerTo(options, request, owner, methods, mounted);
-    write(request, response, { ...answer, headers: [...common, ...(answer.headers ?? [])] });
+    if (method === 'OPTIONS' && common.length > 0) return give({ status: 204, body: {} });
+    give(await handle(options, received, owner, methods, mounted));
   } catch (thrown) {
     const refusal = refusalOf(thrown, options, mounted);
-    write(request, response, {
-      ...problem(refusal, mounted?.endpoint, owner),
-      headers: [...common, ...refusal.headers],
-    });
+    give({ ...problem(refusal, mounted?.endpoint, owner), headers: refusal.headers });
   } finally {
     if (mounted !== undefined) {
       options.events.request({
         ...(mounted.scheme !== undefined && { scheme: mounted.scheme }),
         endpoint: mounted.endpoint.path,
-        status: response.statusCode,
+        status,
         durationMs: options.clock.monotonicMs() - startMs,
       });
     }
   }
 }
 
-async function answerTo(
+async function handle(
   options: ExchangeOptions,
-  request: IncomingMessage,
+  received: Received,
   owner: string,
   methods: ReadonlyMap<string, Mounted> | undefined,
   mounted: Mounted | undefined,
 ): Promise<Answer> {
-  const header = (name: string) => singleHeader(request, name);
-  await options.authorize?.(request.url ?? '/', header);
+  const { header } = received;
+  await options.authorize?.(received.target, header);
   if (methods === undefined) throw new HttpProblem('not_found', 'no endpoint has this path');
   if (mounted === undefined) throw new MethodRefused([...methods.keys()]);
 
   const { endpoint } = mounted;
-  const source = sourceOf(
-    request.socket.remoteAddress ?? '',
-    request.headersDistinct['x-forwarded-for'] ?? [],
-    options.trustedHops(),
-  );
-  const { raw, body } = await read(options, request, mounted, source);
+  const source = sourceOf(received.address, received.forwardedFor, options.trustedHops());
+  const { raw, body } = await read(options, received, mounted, source);
   const call: EndpointCall = {
     body,
     raw,
@@ -112,15 +133,15 @@ async function answerTo(
 /** Bytes, and the members that the endpoint takes, undefined where it takes none. A body that can't be read costs its sender all the same. */
 async function read(
   options: ExchangeOptions,
-  request: IncomingMessage,
+  received: Received,
   mounted: Mounted,
   source: string,
 ): Promise<{ raw: Uint8Array; body: unknown }> {
   try {
-    const raw = await readBody(request, options.bodyBytes());
+    const raw = await received.body(options.bodyBytes());
     const schema = mounted.endpoint.body;
     if (schema === undefined) return { raw, body: undefined };
-    requireJson(request);
+    requireJson(received);
     const result = v.safeParse(schema, parseStrictJson(raw));
     return result.success ? { raw, body: result.output } : deny('malformed', 'members that the endpoint does not take');
   } catch (thrown) {
@@ -129,18 +150,17 @@ async function read(
   }
 }
 
-function requireJson(request: IncomingMessage): void {
-  const type = (request.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase();
+function requireJson({ header }: Received): void {
+  const type = (header('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase();
   if (type !== 'application/json') throw new HttpProblem('unsupported_media_type', 'expected application/json');
 }
 
-/** Undefined when absent; a header that occurs twice is nobody's. */
 function singleHeader(request: IncomingMessage, name: string): string | undefined {
   const values = request.headersDistinct[name];
   return values?.length === 1 ? values[0] : undefined;
 }
 
-function crossOriginHeaders({ crossOrigin }: ExchangeOptions, request: IncomingMessage): readonly Header[] {
-  const origin = singleHeader(request, 'origin');
+function crossOriginHeaders({ crossOrigin }: ExchangeOptions, { header }: Received): readonly Header[] {
+  const origin = header('origin');
   return origin === undefined ? [] : (crossOrigin?.(origin) ?? []);
 }

@@ -4,7 +4,8 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import { bind } from '../listener/bind.ts';
+import type { Socket } from 'node:net';
+import { bind, type Attach } from '../listener/bind.ts';
 import { followTlsFiles, type CertificateEvents, type TlsFiles } from '../listener/tls-files.ts';
 import { respond, type ExchangeOptions } from './exchange.ts';
 
@@ -17,6 +18,8 @@ export interface HttpOptions extends ExchangeOptions {
   readonly headersTimeoutMs: number;
   readonly keepAliveTimeoutMs: number;
   readonly maxConnections: number;
+  /** Default: `bind`. */
+  readonly attach?: Attach;
 }
 
 export interface HttpServer {
@@ -33,9 +36,18 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
   const { server, stopWatching } = open(options);
   server.maxConnections = options.maxConnections;
   server.on('clientError', (_error, socket) => socket.destroy());
+  const connections = new Set<Socket>();
+  let onLast: () => void = () => undefined;
+  server.on('connection', (connection: Socket) => {
+    connections.add(connection);
+    connection.on('close', () => {
+      connections.delete(connection);
+      if (connections.size === 0) onLast();
+    });
+  });
   let address: string;
   try {
-    address = await bind(server, { ...options, socketMode: SOCKET_MODE });
+    address = await (options.attach ?? bind)(server, { ...options, socketMode: SOCKET_MODE });
   } catch (thrown) {
     stopWatching();
     throw thrown;
@@ -44,13 +56,16 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
     address,
     close(graceMs) {
       stopWatching();
+      server.close();
+      server.closeIdleConnections();
+      // The server itself waits only for connections that it has accepted.
       return new Promise((resolve) => {
         const cut = setTimeout(() => server.closeAllConnections(), graceMs);
-        server.close(() => {
+        onLast = () => {
           clearTimeout(cut);
           resolve();
-        });
-        server.closeIdleConnections();
+        };
+        if (connections.size === 0) onLast();
       });
     },
   };

@@ -12,6 +12,12 @@ export interface Place {
   readonly socketMode: string;
 }
 
+/**
+ * How a server comes by its connections: `bind` gives it an address of its own; a worker's are handed over by the process that has
+ * the address. @returns that address.
+ */
+export type Attach = (server: Server, place: Place) => Promise<string>;
+
 /** @returns the address that was bound, with the port that was found for port 0. @throws {Error} with one line that says what to do. */
 export async function bind(server: Server, { address: text, setting, socketMode }: Place): Promise<string> {
   const address = parseAddress(text);
