@@ -17,6 +17,8 @@ export interface Identity {
   readonly replyHeaders?: readonly Header[];
   /** The claim said `mine`: the proxy's own retry of this Check. */
   readonly retried?: boolean;
+  /** False: the proof says nothing about the body, whatever the route asks of proofs; the upstream is told so. Absent: it covers what the route asks. */
+  readonly coversBody?: false;
 }
 
 /** Status of a refusal on the Check path, its gRPC code there, and its status on the issuer. */
@@ -55,7 +57,7 @@ export interface DenialOptions {
   readonly retryAfterSeconds?: number;
   /** Further headers for the client, from the closed list of `envoy/encode-response.ts`. */
   readonly replyHeaders?: readonly Header[];
-  /** What the refusing scheme wants back in its own `challenges()`. Never leaves the process. */
+  /** What the refusing scheme wants back in its own `challenges()`, or in an endpoint's `problem()`. Never leaves the process. */
   readonly hint?: unknown;
 }
 

@@ -73,7 +73,7 @@ function renderAllow(
     {
       identityPrefix: settings.identityPrefix,
       scheme: decision.scheme ?? 'none',
-      bodyPolicy: route.body,
+      bodyPolicy: decision.outcome === 'allow' && decision.identity.coversBody === false ? 'none' : route.body,
       stripCredentials: route.stripCredentials,
       ...(route.shadow && { shadow: decision.outcome }),
       metadata,

@@ -1,5 +1,6 @@
 /** The list of schemes: the one line that a new scheme adds on the server. */
 import type { SchemeDefinition } from '../core/scheme.ts';
 import { challengeSignature } from './challenge-signature/index.ts';
+import { clientChallenge } from './client-challenge/index.ts';
 
-export const schemes: readonly SchemeDefinition[] = [challengeSignature];
+export const schemes: readonly SchemeDefinition[] = [challengeSignature, clientChallenge];
