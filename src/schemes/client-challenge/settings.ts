@@ -29,12 +29,14 @@ export const settings = v.pipe(
       ),
       'listed',
     ),
-    audiences: v.pipe(
-      v.array(origin(), AUDIENCES),
-      v.minLength(1, AUDIENCES),
-      v.maxLength(64, AUDIENCES),
-      v.description(
-        'Sites that a login may be for; tokens of the seed profile are for the first. Default: `issuer.audiences`.',
+    audiences: v.optional(
+      v.pipe(
+        v.array(origin(), AUDIENCES),
+        v.minLength(1, AUDIENCES),
+        v.maxLength(64, AUDIENCES),
+        v.description(
+          'Sites that a login may be for; tokens of the seed profile are for the first. Default: `issuer.audiences`.',
+        ),
       ),
     ),
     window: v.optional(
@@ -129,6 +131,7 @@ export const settings = v.pipe(
       ),
     ),
   }),
+  v.check(({ audiences }) => audiences !== undefined, 'audiences here, or issuer.audiences'),
   v.check(({ profiles }) => new Set(profiles).size === profiles.length, 'each profile once'),
   v.check(
     ({ profiles, seedHs256 }) => seedHs256 === undefined || profiles.includes('seed'),
@@ -139,8 +142,9 @@ export const settings = v.pipe(
       maxLifetime === undefined || within(longestLifetime(others), maxLifetime, Number.MAX_SAFE_INTEGER),
     'maxLifetime to be no shorter than the lifetimes of the enabled profiles: their tokens would be refused',
   ),
-  v.transform(({ window, future, seedWindow, lifetime, seedLifetime, maxLifetime, ...others }) => ({
+  v.transform(({ audiences = [], window, future, seedWindow, lifetime, seedLifetime, maxLifetime, ...others }) => ({
     ...others,
+    audiences,
     windowMs: window,
     futureMs: future,
     seedWindowMs: seedWindow,
