@@ -70,6 +70,12 @@ export function open({ wrapKeys, purpose, key, sealed }: OpenRequest): Uint8Arra
   );
 }
 
+/** Whether this is the key that sealed the value, as the value says: one that is due to be sealed anew is told by its active key. */
+export function isSealedWith(wrapKey: RingKey, sealed: string): boolean {
+  const id = decodeBase64url(sealed.slice(0, 8))?.subarray(1, 1 + KEY_ID_BYTES);
+  return id !== undefined && constantTimeEqual(keyId(wrapKey), id);
+}
+
 function tryOpen(wrapKey: RingKey, purpose: string, key: Key, bytes: Uint8Array): Uint8Array | undefined {
   const { aesKey, iv } = derive(wrapKey, purpose, bytes.subarray(1 + KEY_ID_BYTES, BODY_AT));
   const decipher = createDecipheriv('aes-256-gcm', aesKey, iv, { authTagLength: TAG_BYTES });

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { hkdfSha256, sha256, sha256Base64url } from '../../src/crypto/digest.ts';
+import { hkdfSha256, hkdfSha512, sha256, sha256Base64url, sha512 } from '../../src/crypto/digest.ts';
 import { encodeBase64url } from '../../src/encoding/base64url.ts';
 import { toHex, utf8 } from '../../src/encoding/bytes.ts';
 import { hex } from '../support/bytes.ts';
@@ -22,5 +22,14 @@ test('HKDF of RFC 5869 A.1 and, with an empty salt, A.3', () => {
   );
   expect(toHex(hkdfSha256(ikm, '', 42))).toBe(
     '8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8',
+  );
+});
+
+test('SHA-512 of "abc" (FIPS 180-4), and HKDF with it for the input of RFC 5869 A.3', () => {
+  expect(toHex(sha512(utf8('abc')))).toBe(
+    'ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f',
+  );
+  expect(toHex(hkdfSha512(hex('0b'.repeat(22)), '', 42))).toBe(
+    'f5fa02b18298a72a8c23898a8703472c6eb179dc204c03425c970e3b164bf90fff22d04836d0e2343bac',
   );
 });

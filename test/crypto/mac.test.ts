@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { Secret } from '../../src/core/secret.ts';
 import { constantTimeEqual } from '../../src/crypto/equal.ts';
-import { hmacSha256 } from '../../src/crypto/mac.ts';
+import { hmacSha256, hmacSha512 } from '../../src/crypto/mac.ts';
 import { toHex, utf8 } from '../../src/encoding/bytes.ts';
 import { hex } from '../support/bytes.ts';
 import wycheproof from '../vectors/third-party/wycheproof-hmac-sha256.json' with { type: 'json' };
@@ -18,6 +18,13 @@ test('takes a secret, and chunks one behind the other', () => {
   const whole = toHex(hmacSha256(utf8('Jefe'), 'what do ya want for nothing?')); // RFC 4231 case 2
   expect(whole).toBe('5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843');
   expect(toHex(hmacSha256(new Secret(utf8('Jefe')), utf8('what do ya '), 'want for nothing?'))).toBe(whole);
+});
+
+test('with SHA-512 (RFC 4231 case 2), of a secret and of a bare key', () => {
+  const wanted =
+    '164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea2505549758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737';
+  expect(toHex(hmacSha512(utf8('Jefe'), 'what do ya want for nothing?'))).toBe(wanted);
+  expect(toHex(hmacSha512(new Secret(utf8('Jefe')), utf8('what do ya want for nothing?')))).toBe(wanted);
 });
 
 describe('constantTimeEqual', () => {

@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import type { RingKey } from '../../src/core/keyring.ts';
 import { Secret } from '../../src/core/secret.ts';
-import { open, seal } from '../../src/crypto/seal.ts';
+import { isSealedWith, open, seal } from '../../src/crypto/seal.ts';
 import { storeKey } from '../../src/crypto/store-key.ts';
 import { decodeBase64url, encodeBase64url } from '../../src/encoding/base64url.ts';
 import { toHex, utf8 } from '../../src/encoding/bytes.ts';
@@ -17,6 +17,11 @@ const salt = new Uint8Array(16).fill(7);
 const sealed = seal({ wrapKey, purpose, key, plaintext: utf8('{"v":1}'), salt });
 
 describe('a sealed value', () => {
+  test('tells by which key it was sealed', () => {
+    expect([wrapKey, wrapKeyOf(1)].map((one) => isSealedWith(one, sealed))).toEqual([true, false]);
+    expect(['', '????????', 'AQ'].map((text) => isSealedWith(wrapKey, text))).toEqual([false, false, false]);
+  });
+
   test('opens again, empty ones too, after a rotation of the key', () => {
     const wrapKeys = [wrapKeyOf(1), wrapKeyOf(2), wrapKey];
     expect(open({ wrapKeys, purpose, key, sealed })).toEqual(utf8('{"v":1}'));
