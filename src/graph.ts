@@ -115,6 +115,9 @@ function assemble(
       signatures,
       limits,
       count: (counter, labels) => events.count(counter, labels),
+      observe: (histogram, labels, value) => events.observeValue(histogram, labels, value),
+      level: (gauge, value) => events.level(gauge, value),
+      threads: config.process.opaqueWorkers,
       skewMs: config.clock.skew,
       issuerUrl: config.issuer.url,
       readSecret: readSecretFile,
@@ -141,6 +144,9 @@ function assemble(
     keys,
     invitations,
     schemes: definitions,
+    async forget(tenant, user) {
+      for (const { scheme } of created) await scheme.forget?.(tenant, user);
+    },
     audit: (action, target) => events.audit({ actor: 'admin', action, target }),
   };
 

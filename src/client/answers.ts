@@ -8,6 +8,8 @@ import type { HeaderParameters, Refusal } from '../core/signer.ts';
 export interface RefusedRequest extends Refusal {
   readonly code: ClientErrorCode;
   readonly checkId: string | undefined;
+  /** The server's clock, of refusals because of the time. */
+  readonly serverTimeMs: number | undefined;
 }
 
 const REFUSAL_STATUS = new Set([401, 403, 413, 429, 503]);
@@ -20,7 +22,9 @@ export async function readRefusal(answer: Response, authScheme: string): Promise
   const checkId = typeof problem['check'] === 'string' ? problem['check'] : undefined;
   // HEAD has no body; its 401 tells the code in the header.
   const code = checkId === undefined ? parameters.get('error') : problem['code'];
-  return isClientErrorCode(code) ? { code, checkId, parameters } : undefined;
+  const time = answer.headers.get('auth-server-time') ?? '';
+  const serverTimeMs = /^[1-9][0-9]{0,15}$/.test(time) ? Number(time) : undefined;
+  return isClientErrorCode(code) ? { code, checkId, parameters, serverTimeMs } : undefined;
 }
 
 export function errorOf(refusal: RefusedRequest, answer: Response): CountersignError {

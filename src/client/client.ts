@@ -57,6 +57,7 @@ export function createClient(options: ClientOptions): Client {
     const answer = await send(request.url, attemptOf(request, await prove(request)));
     const refusal = await readRefusal(answer, signer.authScheme);
     if (refusal !== undefined) {
+      issuer.learnTime(refusal.serverTimeMs);
       return { answer, failure: errorOf(refusal, answer), isWorthAnother: await signer.refused(refusal) };
     }
     await signer.accepted(infoParameters(answer.headers.get('authentication-info') ?? ''));

@@ -9,6 +9,8 @@ import { issuerErrorOf } from './answers.ts';
 export interface Issuer {
   /** @param signal of the request that the connection serves: its end is theirs. */
   connect(scheme: string, signal?: AbortSignal | null): IssuerConnection;
+  /** The server's clock, told with a refusal because of the time. Unix ms; anything else is ignored. */
+  learnTime(timeMs: unknown): void;
 }
 
 type Members = Readonly<Record<string, unknown>>;
@@ -22,8 +24,8 @@ export function createIssuer(origin: URL, send: typeof fetch): Issuer {
   let discovered: { readonly schemes: Members; readonly untilMs: number } | undefined;
   let offsetMs = 0;
 
-  function learnTime(answer: Members): void {
-    if (Number.isSafeInteger(answer['timeMs'])) offsetMs = (answer['timeMs'] as number) - Date.now();
+  function learnTime(timeMs: unknown): void {
+    if (Number.isSafeInteger(timeMs)) offsetMs = (timeMs as number) - Date.now();
   }
 
   async function call(path: string, init: RequestInit): Promise<Members> {
@@ -33,7 +35,7 @@ export function createIssuer(origin: URL, send: typeof fetch): Issuer {
     const answer = await send(url, { ...init, redirect: 'error', credentials: 'omit' });
     if (!answer.ok) throw await issuerErrorOf(answer);
     const body = members(await json(answer));
-    learnTime(body);
+    learnTime(body['timeMs']);
     return body;
   }
 
@@ -48,6 +50,7 @@ export function createIssuer(origin: URL, send: typeof fetch): Issuer {
   }
 
   return {
+    learnTime,
     connect: (scheme, signal = null) => ({
       async parameters() {
         return members(own(await schemeMembers(scheme, signal), 'parameters'));

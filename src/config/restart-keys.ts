@@ -22,6 +22,7 @@ export const RESTART_KEYS: readonly string[] = [
   'listeners.admin.address',
   'process.model',
   'process.checkWorkers',
+  'process.opaqueWorkers',
   'process.verify',
   'store',
   'clock',

@@ -5,6 +5,8 @@
 import type { UserRecord } from './directory.ts';
 
 export interface UserWrites {
+  /** The record as it is now, past the cache that `Directory` reads; null for unknown and deleted users. @throws {StoreFault} */
+  current(tenant: string, id: string): Promise<UserRecord | null>;
   /**
    * The user's record; made when there is none. A tombstone comes to life again with the epoch it has, so that a later user
    * of a name inherits no session of an earlier one.

@@ -49,6 +49,11 @@ export interface Scheme {
     /** Absolute paths or prefixes under names of the scheme's own; its other endpoints are listed by the front. */
     readonly endpoints?: Readonly<Record<string, string>>;
   };
+  /**
+   * Removes what it keeps of a user who was deleted and what no epoch ends by itself, such as a password: a later user of the name
+   * must not inherit it.
+   */
+  forget?(tenant: string, user: string): Promise<void>;
   /** Ends threads and timers of its own. Called once, when a reload has replaced it or the process ends; calls in flight may still come. */
   close?(): void;
 }
@@ -105,6 +110,11 @@ export interface CounterDefinition {
   readonly labels: Readonly<Record<string, readonly string[]>>;
 }
 
+/** As a counter, of values such as seconds; each bucket is one more series. */
+export interface HistogramDefinition extends CounterDefinition {
+  readonly buckets: readonly number[];
+}
+
 /** All that a scheme is given. */
 export interface Resources {
   readonly store: Store;
@@ -120,6 +130,12 @@ export interface Resources {
   readonly limits: Limits;
   /** Counts one of the scheme's own counters. */
   count(counter: string, labels: Readonly<Record<string, string>>): void;
+  /** Adds a value to one of the scheme's own histograms. */
+  observe(histogram: string, labels: Readonly<Record<string, string>>, value: number): void;
+  /** Sets one of the scheme's own gauges. */
+  level(gauge: string, value: number): void;
+  /** Most threads of its own that a scheme may start, for jobs of a millisecond and more: none may run on the loop of Checks. */
+  readonly threads: number;
   /** `clock.skew`: largest difference allowed between the clocks of two replicas, or of a replica and the store. ms. */
   readonly skewMs: number;
   /** `issuer.url`: who vouches in tokens. There for every scheme that says `issuesTokens`. */
@@ -144,6 +160,9 @@ export interface SchemeDefinition<Settings extends GenericSchema = GenericSchema
   /** Another scheme without which these settings lock clients out: some route must take it. */
   neededScheme?(settings: InferOutput<Settings>): string | undefined;
   readonly counters: Readonly<Record<string, CounterDefinition>>;
+  readonly histograms?: Readonly<Record<string, HistogramDefinition>>;
+  /** Name to help. */
+  readonly gauges?: Readonly<Record<string, string>>;
   create(settings: InferOutput<Settings>, resources: Resources): Scheme;
 }
 

@@ -2,5 +2,7 @@
 import type { SchemeDefinition } from '../core/scheme.ts';
 import { challengeSignature } from './challenge-signature/index.ts';
 import { clientChallenge } from './client-challenge/index.ts';
+import { opaquePop } from './opaque-pop/index.ts';
+import { timeScrambled } from './time-scrambled/index.ts';
 
-export const schemes: readonly SchemeDefinition[] = [challengeSignature, clientChallenge];
+export const schemes: readonly SchemeDefinition[] = [challengeSignature, clientChallenge, opaquePop, timeScrambled];

@@ -13,8 +13,9 @@ import { describeError } from './describe-error.ts';
 import { subjectHash } from './id-hash.ts';
 import type { LogFields } from './line.ts';
 import type { Logger, LogLevel } from './logger.ts';
-import { NONE, type InsecureSetting, type Metrics } from './metrics.ts';
+import { NONE, type InsecureSetting, type Metrics, type RestartReason } from './metrics.ts';
 import { registerReadings, type KeyFact, type Live } from './readings.ts';
+import { expositionOf, type Snapshot } from './together.ts';
 
 export interface Change {
   /** Who: `admin` for the admin API, else the part that acted by itself. */
@@ -42,6 +43,10 @@ export interface Events extends StoreObserver {
   issuerRequest(request: { scheme?: string; endpoint: string; status: number; durationMs: number }): void;
   /** A counter of a scheme's own. @throws {RangeError} for one that no scheme defines. */
   count(counter: string, labels: Readonly<Record<string, string>>): void;
+  /** A value for a histogram of a scheme's own. @throws {RangeError} for one that no scheme defines. */
+  observeValue(histogram: string, labels: Readonly<Record<string, string>>, value: number): void;
+  /** A gauge of a scheme's own. @throws {RangeError} for one that no scheme defines. */
+  level(gauge: string, value: number): void;
   cacheLookup(cache: string, result: 'hit' | 'miss'): void;
 
   start(configHash: string, warnings: readonly string[]): void;
@@ -54,18 +59,25 @@ export interface Events extends StoreObserver {
   keysFailed(error: unknown): void;
   certificate(listener: 'check' | 'issuer', notAfterMs: number): void;
   drain(phase: 'started' | 'finished' | 'cut_off'): void;
+  /** Another process of this service changed its state. */
+  worker(state: WorkerState, process: { role: string; pid: number; detail?: string }): void;
+  workerRestarted(reason: RestartReason): void;
   /** Await it before the change is answered. @throws when the line can't be written. */
   audit(change: Change): Promise<void>;
   /** Await it before the process ends; at most a second. */
   crash(kind: 'exception' | 'rejection', thrown: unknown): Promise<void>;
 
   /** What `/metrics` reads when it is scraped. */
-  observe(readings: Partial<Pick<Live, 'checksInFlight' | 'memoryStoreEntries' | 'loopDelay' | 'caches'>>): void;
+  observe(
+    readings: Partial<Pick<Live, 'checksInFlight' | 'memoryStoreEntries' | 'loopDelay' | 'caches' | 'workers'>>,
+  ): void;
   setLogging(logging: DecisionLogging & { readonly level: LogLevel }): void;
   /** For a while; the configuration's level comes back by itself. */
   overrideLogLevel(level: LogLevel, ttlMs: number): void;
-  /** Prometheus text. */
-  exposition(): Promise<{ contentType: string; text: string }>;
+  /** Prometheus text. @param others of the processes that belong to this service, as they told them. */
+  exposition(others?: readonly Snapshot[]): Promise<{ contentType: string; text: string }>;
+  /** What this process would expose, for another to add up. */
+  snapshot(): Promise<Snapshot>;
   close(): Promise<void>;
 }
 
@@ -142,10 +154,10 @@ export function createEvents({ metrics, logger, clock, logging: initialLogging }
       metrics.issuerSeconds(scheme).observe(durationMs / 1000);
     },
     count(counter, labels) {
-      const child = metrics.schemeCounters.get(counter);
-      if (child === undefined) throw new RangeError(`count: no scheme defines the counter ${counter}`);
-      child(labels).inc();
+      defined(metrics.ofSchemes.counters, counter)(labels).inc();
     },
+    observeValue: (histogram, labels, value) => defined(metrics.ofSchemes.histograms, histogram)(labels).observe(value),
+    level: (gauge, value) => defined(metrics.ofSchemes.gauges, gauge).set(value),
     cacheLookup: (cache, result) => metrics.cacheLookups(cache, result).inc(),
 
     start(configHash, warnings) {
@@ -185,6 +197,11 @@ export function createEvents({ metrics, logger, clock, logging: initialLogging }
       }),
     certificate: (listener, notAfterMs) => metrics.certificateExpirySeconds(listener).set(notAfterMs / 1000),
     drain: (phase) => logger.write(phase === 'cut_off' ? 'warn' : 'info', 'drain', DRAIN_MESSAGES[phase]),
+    worker: (state, { role, pid, detail }) =>
+      logger.write(state === 'crashed' ? 'error' : 'info', 'worker', WORKER_MESSAGES[state], {
+        detail: `${role} worker, process ${pid}${detail === undefined ? '' : `: ${detail}`}`,
+      }),
+    workerRestarted: (reason) => metrics.workerRestarts(reason).inc(),
     audit: ({ actor, action, target, outcome }) =>
       logger.audit('administrative change', {
         actor,
@@ -238,12 +255,31 @@ export function createEvents({ metrics, logger, clock, logging: initialLogging }
       logger.setLevel(next.level);
     },
     overrideLogLevel: (level, ttlMs) => logger.overrideLevel(level, ttlMs),
-    async exposition() {
-      return { contentType: metrics.registry.contentType, text: await metrics.registry.metrics() };
+    async exposition(others) {
+      const { registry } = metrics;
+      const text =
+        others === undefined ? registry.metrics() : expositionOf([await registry.getMetricsAsJSON(), ...others]);
+      return { contentType: registry.contentType, text: await text };
     },
+    snapshot: () => metrics.registry.getMetricsAsJSON(),
     close: () => logger.close(FLUSH_MS),
   };
 }
+
+function defined<T>(metrics: ReadonlyMap<string, T>, name: string): T {
+  const metric = metrics.get(name);
+  if (metric === undefined) throw new RangeError(`no scheme defines the metric ${name}`);
+  return metric;
+}
+
+const WORKER_MESSAGES = {
+  starting: 'a worker is starting',
+  up: 'a worker answers',
+  draining: 'a worker is draining: its successor has taken its place',
+  crashed: 'a worker has ended by itself',
+  not_replaced: 'a worker could not be replaced; it goes on',
+} as const;
+type WorkerState = keyof typeof WORKER_MESSAGES;
 
 const DRAIN_MESSAGES = {
   started: 'draining: no longer ready, calls in flight go on',

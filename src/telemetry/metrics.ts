@@ -7,10 +7,11 @@ import { DENIAL_CODES } from '../core/decision.ts';
 import { CHECK_INVALID_REASONS, FAULT_REASONS, STORE_FAULT_REASONS } from '../core/fault.ts';
 import { BUCKETS } from '../core/limits.ts';
 import { UNVERIFIABLE_REASONS } from '../core/request.ts';
-import { STAGES, type CounterDefinition } from '../core/scheme.ts';
+import { STAGES, type CounterDefinition, type HistogramDefinition } from '../core/scheme.ts';
 import { STORE_STATES, STORE_VERBS } from '../core/store.ts';
 import { registerProcessReadings } from './process-readings.ts';
-import { createFamilies, type Count, type Families, type Family } from './series.ts';
+import type { Distribution } from './histogram.ts';
+import { createFamilies, type Count, type Families, type Family, type Level } from './series.ts';
 
 const PREFIX = 'countersign_';
 
@@ -33,6 +34,9 @@ export const INSECURE_SETTINGS = [
 ] as const;
 export type InsecureSetting = (typeof INSECURE_SETTINGS)[number];
 
+const RESTART_REASONS = ['crash', 'replace', 'oom'] as const;
+export type RestartReason = (typeof RESTART_REASONS)[number];
+
 /** Absent route or scheme of a Check, and scheme of what belongs to none. */
 export const NONE = 'none';
 
@@ -42,6 +46,8 @@ const STORE_RESULTS = ['ok', 'claimed', 'mine', 'taken', 'differs', ...STORE_FAU
 export interface SchemeMetrics {
   readonly name: string;
   readonly counters: Readonly<Record<string, CounterDefinition>>;
+  readonly histograms?: Readonly<Record<string, HistogramDefinition>>;
+  readonly gauges?: Readonly<Record<string, string>>;
 }
 
 export interface MetricsOptions {
@@ -97,8 +103,8 @@ export function createMetrics(options: MetricsOptions) {
       result: STORE_RESULTS,
     }),
     storeSeconds: histogram('store_operation_seconds', 'Verbs of the store.', { verb: STORE_VERBS }, LATENCY_SECONDS),
-    storeState: gauge('store_state', '1 for the present state.', { state: STORE_STATES }),
-    storeBreakerOpen: gauge('store_breaker_open', '1 while the store is not asked.', {})(),
+    storeState: gauge('store_state', '1 for the present state.', { state: STORE_STATES }, 'max'),
+    storeBreakerOpen: gauge('store_breaker_open', '1 while the store is not asked.', {}, 'max')(),
     storeHorizonRaises: counter(
       'store_horizon_raises_total',
       'Times that the store was found to have lost state.',
@@ -119,16 +125,20 @@ export function createMetrics(options: MetricsOptions) {
       'tls_certificate_expiry_timestamp_seconds',
       'When the certificate ends, unix time.',
       { listener: ['check', 'issuer'] },
+      'min',
     ),
     cacheLookups: counter('cache_lookups_total', 'Lookups in a cache.', { cache: null, result: ['hit', 'miss'] }),
 
+    workerRestarts: counter('worker_restarts_total', 'Workers that another took the place of.', {
+      reason: RESTART_REASONS,
+    }),
     configReloads: counter('config_reloads_total', 'Reloads of the configuration.', { result: ['applied', 'refused'] }),
   };
 
   const { version, commit, node } = options.build;
-  table('build_info', 'Always 1.', ['version', 'commit', 'node'], () => [[[version, commit, node], 1]]);
+  table('build_info', 'Always 1.', ['version', 'commit', 'node'], () => [[[version, commit, node], 1]], 'first');
   for (const stage of STAGES) metrics.stageSeconds(stage);
-  return { ...metrics, schemeCounters: registerSchemeCounters(families, options.schemes) };
+  return { ...metrics, ofSchemes: registerSchemeMetrics(families, options.schemes) };
 }
 
 function prefixed(families: Families): Families {
@@ -141,18 +151,30 @@ function prefixed(families: Families): Families {
   };
 }
 
-/** @returns by the counter's name: counts one by a label object. */
-function registerSchemeCounters(
-  { counter }: Families,
-  schemes: readonly SchemeMetrics[],
-): ReadonlyMap<string, (labels: Readonly<Record<string, string>>) => Count> {
-  const counters = new Map<string, (labels: Readonly<Record<string, string>>) => Count>();
-  for (const { counters: defined } of schemes) {
-    for (const [name, { help, labels }] of Object.entries(defined)) {
-      const labelNames = Object.keys(labels);
-      const family: Family<Count> = counter(name, help, labels);
-      counters.set(name, (given) => family(...labelNames.map((label) => given[label] ?? NONE)));
-    }
+type ByLabels<Child> = (labels: Readonly<Record<string, string>>) => Child;
+
+/** By the metric's name. */
+export interface OfSchemes {
+  readonly counters: ReadonlyMap<string, ByLabels<Count>>;
+  readonly histograms: ReadonlyMap<string, ByLabels<Distribution>>;
+  readonly gauges: ReadonlyMap<string, Level>;
+}
+
+function registerSchemeMetrics(families: Families, schemes: readonly SchemeMetrics[]): OfSchemes {
+  const counters = new Map<string, ByLabels<Count>>();
+  const histograms = new Map<string, ByLabels<Distribution>>();
+  const gauges = new Map<string, Level>();
+  for (const scheme of schemes) {
+    for (const [name, { help, labels }] of Object.entries(scheme.counters))
+      counters.set(name, byLabels(labels, families.counter(name, help, labels)));
+    for (const [name, { help, labels, buckets }] of Object.entries(scheme.histograms ?? {}))
+      histograms.set(name, byLabels(labels, families.histogram(name, help, labels, buckets)));
+    for (const [name, help] of Object.entries(scheme.gauges ?? {})) gauges.set(name, families.gauge(name, help, {})());
   }
-  return counters;
+  return { counters, histograms, gauges };
+}
+
+function byLabels<Child>(labels: CounterDefinition['labels'], family: Family<Child>): ByLabels<Child> {
+  const names = Object.keys(labels);
+  return (given) => family(...names.map((label) => given[label] ?? NONE));
 }

@@ -19,6 +19,8 @@ export interface AdminCallParts {
   readonly invitations: Invitations;
   /** Configured ones. */
   readonly schemes: readonly Pick<SchemeDefinition, 'name' | 'publicKeys' | 'namesAccounts'>[];
+  /** Removes what schemes keep of a user. */
+  forget(tenant: string, user: string): Promise<void>;
   /** Awaited before the answer. */
   audit(action: string, subject: string): Promise<void>;
 }
@@ -27,7 +29,7 @@ const subject = identifier();
 const tenant = tenantMember();
 const time = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
-export function userCalls({ records, keys, audit }: AdminCallParts): readonly Endpoint[] {
+export function userCalls({ records, keys, forget, audit }: AdminCallParts): readonly Endpoint[] {
   const bySubject = v.strictObject({ subject, tenant });
   return [
     adminCall(
@@ -64,7 +66,9 @@ export function userCalls({ records, keys, audit }: AdminCallParts): readonly En
       return { status: 200, body: { epoch } };
     }),
     adminCall('POST', '/admin/v1/users/delete', bySubject, async (body) => {
-      if (!(await keys.deleteUser(body.tenant, body.subject))) throw new HttpProblem('not_found', 'no such user');
+      const isFound = await keys.deleteUser(body.tenant, body.subject);
+      await forget(body.tenant, body.subject); // Of a tombstone too: an earlier attempt may have ended before this.
+      if (!isFound) throw new HttpProblem('not_found', 'no such user');
       await audit('users.delete', body.subject);
       return { status: 200, body: {} };
     }),

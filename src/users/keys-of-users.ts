@@ -84,6 +84,10 @@ export function createUserKeys(records: UserRecords, nowMs: () => number): UserK
   }
 
   return {
+    async current(tenant, id) {
+      const record = await records.current(tenant, id);
+      return record === null || record.deleted ? null : record;
+    },
     async ensure(tenant, id) {
       const present = await records.current(tenant, id);
       if (present !== null && !present.deleted) return present;

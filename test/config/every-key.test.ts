@@ -43,6 +43,7 @@ const VALUES: Readonly<Record<string, { good: readonly string[]; bad: readonly s
   'listeners.admin.tokenFile': { good: ['/secrets/token'], bad: ['token', './token', '""'] },
   'process.model': { good: ['single'], bad: ['multi', 'double'] },
   'process.checkWorkers': { good: ['1'], bad: ['0', '2', '65', 'auto'] },
+  'process.opaqueWorkers': { good: ['0', '1', '16'], bad: ['-1', '17', '1.5', 'auto'] },
   'process.verify': { good: ['sync', 'threadpool'], bad: ['async'] },
   'process.drainDelay': { good: ['0s', '60s'], bad: ['61s', '5'] },
   'process.drainTimeout': { good: ['100ms', '60s'], bad: ['99ms', '61s'] },

@@ -22,6 +22,7 @@ describe('a change that needs a restart is named', () => {
     ['listeners.issuer.keepAliveTimeout', '1s'],
     ['listeners.issuer.maxConnections', '1'],
     ['listeners.admin.address', '"127.0.0.1:1"'],
+    ['process.opaqueWorkers', '2'],
     ['process.verify', 'threadpool'],
     ['insecure.freshMemoryStore', 'true'],
   ])('%s', (path, value) => {

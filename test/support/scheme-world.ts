@@ -123,6 +123,9 @@ export function createSchemeWorld(definition: SchemeDefinition, options: WorldOp
     }),
     limits: watched(options.limits ?? createLimits({ clock, maxBuckets: 100_000, perCredential })),
     count() {},
+    observe() {},
+    level() {},
+    threads: 1,
     skewMs: SKEW_MS,
     issuerUrl: ISSUER_URL,
     readSecret: (file) => new Secret(options.secrets?.[file] ?? missing(file)),
@@ -133,7 +136,7 @@ export function createSchemeWorld(definition: SchemeDefinition, options: WorldOp
     store,
     users,
     resources,
-    scheme: definition.create(settings, resources),
+    scheme: undefined as unknown as Scheme, // Below: it may use what counts its steps while it is made.
     settings,
     ring: options.ring ?? ringWith('challenge-mac', 'wrap', 'pepper', 'token-signing'),
     verifications: 0,
@@ -166,5 +169,6 @@ export function createSchemeWorld(definition: SchemeDefinition, options: WorldOp
       return answer.body as Record<string, unknown>;
     },
   };
+  Object.assign(world, { scheme: definition.create(settings, resources) });
   return world;
 }

@@ -111,6 +111,8 @@ test('every metric exists with its type and labels', async () => {
   events.keysChanged([{ use: 'wrap', state: 'active', activateAtMs: 1 }]);
   events.certificate('check', 1);
   events.cacheLookup('users', 'hit');
+  events.observeValue('opaque_job_seconds', { op: 'login_start' }, 0.002);
+  events.level('opaque_queue_depth', 3);
   events.reload({ applied: true, configHash: 'aaaaaaaaaaaa' });
   events.insecureSettings(['anyOrigin']);
   events.observe({ checksInFlight: () => 1, memoryStoreEntries: () => 1, caches: { users: () => 1 }, loopDelay });
@@ -125,6 +127,8 @@ test('every metric exists with its type and labels', async () => {
   const known = new Set([
     ...Object.keys(TABLE).map((name) => `countersign_${name}`),
     'countersign_time_scrambled_resyncs_total',
+    'countersign_opaque_job_seconds',
+    'countersign_opaque_queue_depth',
   ]);
   const strangers = [...exposition.matchAll(/# TYPE (\S+)/g)]
     .map(([, name]) => name ?? '')

@@ -139,6 +139,17 @@ test("a scheme's own counter counts by its closed labels, and an undefined one i
   expect(() => rig.events.count('unheard_of', {})).toThrow('unheard_of');
 });
 
+test("a scheme's own histogram and gauge, and an undefined one is a programmer's mistake", async () => {
+  rig.events.observeValue('opaque_job_seconds', { op: 'login_start' }, 0.002);
+  rig.events.level('opaque_queue_depth', 3);
+  const series = await rig.series();
+  expect(series.get('countersign_opaque_job_seconds_bucket{le="0.001",op="login_start"}')).toBe(0);
+  expect(series.get('countersign_opaque_job_seconds_bucket{le="0.01",op="login_start"}')).toBe(1);
+  expect(series.get('countersign_opaque_queue_depth')).toBe(3);
+  expect(() => rig.events.observeValue('unheard_of', {}, 1)).toThrow('unheard_of');
+  expect(() => rig.events.level('unheard_of', 1)).toThrow('unheard_of');
+});
+
 test('audit lines name actor, action and the hash of the target, and are written before the promise settles', async () => {
   await rig.events.audit({ actor: 'admin', action: 'users.revoke', target: 'alice', outcome: 'revoked' });
   const [line] = await rig.lines();

@@ -50,6 +50,12 @@ export interface Rig {
 }
 
 export const SCHEMES: readonly SchemeMetrics[] = [
+  {
+    name: 'opaque-pop',
+    counters: {},
+    histograms: { opaque_job_seconds: { help: 'Jobs.', labels: { op: ['login_start'] }, buckets: [0.001, 0.01] } },
+    gauges: { opaque_queue_depth: 'Jobs that wait.' },
+  },
   { name: 'challenge-signature', counters: {} },
   {
     name: 'time-scrambled',

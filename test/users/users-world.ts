@@ -44,7 +44,9 @@ export function usersWorld(fixed?: Parameters<typeof createDirectory>[0]['fixed'
     { name: 'client-challenge', publicKeys: true },
     { name: 'better-auth', publicKeys: false, namesAccounts: true },
   ];
-  const parts = { records, keys, invitations, schemes, audit };
+  const forgotten: string[] = [];
+  const forget = async (tenant: string, user: string) => void forgotten.push(`${tenant}/${user}`);
+  const parts = { records, keys, invitations, schemes, forget, audit };
   const endpoints: Endpoint[] = [
     ...userCalls(parts),
     ...keyCalls('challenge-signature', parts),
@@ -59,6 +61,8 @@ export function usersWorld(fixed?: Parameters<typeof createDirectory>[0]['fixed'
     keys,
     invitations,
     audited,
+    /** Users of whom schemes were told to keep nothing. */
+    forgotten,
     replica,
     /** An endpoint's answer to a body, as its front would ask for it. */
     async call(method: string, path: string, body: object): Promise<{ status: number; body: Record<string, unknown> }> {

@@ -1,18 +1,38 @@
 /** `process.*`, `envoy.*`, `keys.*`, `issuer.*`, `directory.*`, `rateLimit.*` and `clock.*`: how Checks are judged and by whom. */
+import { availableParallelism } from 'node:os';
 import * as v from 'valibot';
 import { duration, limit, origin, size } from '../../core/settings.ts';
 import { choice, file, flag, integer, list, setting, text, unset } from './fields.ts';
 
+const MOST_WORKERS = 64;
+
+/** A word for a number that depends on the machine. */
+function workers(word: string, cores: number) {
+  return v.pipe(
+    v.literal(word),
+    v.transform(() => Math.min(cores, MOST_WORKERS)),
+  );
+}
+
 export const processes = v.strictObject({
   model: setting(
-    v.picklist(
-      ['single'],
-      '"single": this version runs supervisor, checks and issuer in one process, so scale out by replicas',
-    ),
+    choice('single', 'multi'),
     'single',
-    'How the work is spread over processes. `single`, one process for everything, is all there is; `multi` is refused rather than ignored.',
+    'How the work is spread over processes. `single`: one for everything, some 100 MB. `multi`: one that holds the listeners, `checkWorkers` that answer Checks, one for clients; it needs a store that they share. `multi` with `deployment: standalone` and Redis.',
   ),
-  checkWorkers: setting(integer(1, 64), 1, 'Processes that answer Checks. With `process.model: single` it must be 1.'),
+  checkWorkers: setting(
+    v.union(
+      [workers('auto', availableParallelism()), integer(1, MOST_WORKERS)],
+      '"auto" or a whole number from 1 to 64',
+    ),
+    1,
+    'Processes that answer Checks with `process.model: multi`: one event loop fills one core. `auto` is as many as there are cores for this process; it is the default with `deployment: standalone` and Redis.',
+  ),
+  opaqueWorkers: setting(
+    integer(0, 16),
+    1,
+    'Threads for OPAQUE, started when the first password is registered or checked; never on the loop that answers Checks. One does some 600 logins a second. 0: registration and login are refused as faults, for replicas that only answer Checks.',
+  ),
   verify: setting(
     choice('sync', 'threadpool'),
     'sync',

@@ -1,0 +1,53 @@
+/**
+ * Registration: the client turns its password into a record with the help of the server's setup, and leaves the record here. The server
+ * sees neither the password nor anything to test guesses against. Who may register is the endpoints' business.
+ */
+import { HttpProblem } from '../../core/http.ts';
+import type { Resources } from '../../core/scheme.ts';
+import { fromHex } from '../../encoding/bytes.ts';
+import type { OpaqueEngine } from './engine.ts';
+import type { Registrations } from './registrations.ts';
+
+export interface Registering {
+  /** 64 bytes; nothing is kept, since it is a function of setup, user and request. */
+  answer(user: string, request: Uint8Array): Promise<Uint8Array>;
+  /** @throws {Denial} `malformed` for a record that no login could ever use. */
+  requireUsable(user: string, record: Uint8Array): Promise<void>;
+  /**
+   * Creates the user if absent.
+   *
+   * @param replace an earlier record gives way, and all sessions made with it end.
+   * @throws {HttpProblem} `conflict` when the user has a record.
+   */
+  keep(tenant: string, user: string, record: Uint8Array, replace: boolean): Promise<void>;
+}
+
+/** A first message of some login, with valid points: what it logs in is never asked. */
+const SOME_KE1 =
+  fromHex(
+    'c4dedb0ba6ed5d965d6f250fbe554cd45cba5dfcce3ce836e4aee778aa3cd44dda7e07376d6d6f034cfa9bb537d11b8c6b4238c334333d1f0aebb380cae6a6cc6e29bee50701498605b2c085d7b241ca15ba5c32027dd21ba420b94ce60da326',
+  ) ?? new Uint8Array(0);
+
+export function createRegistering(
+  { keyring, users, clock }: Pick<Resources, 'keyring' | 'users' | 'clock'>,
+  engine: OpaqueEngine,
+  registrations: Registrations,
+): Registering {
+  const setup = () => keyring.active('opaque-setup');
+  return {
+    answer: (user, request) => engine.registrationResponse(setup().material, user, request),
+    async requireUsable(user, record) {
+      await engine.loginStart(setup().material, user, record, SOME_KE1);
+    },
+    async keep(tenant, user, record, replace) {
+      const registration = { record, setup: setup().kid, createdAtMs: clock.nowMs() };
+      await users.ensure(tenant, user);
+      if (await registrations.create(tenant, user, registration)) return;
+      const before = replace ? await registrations.find(tenant, user) : null;
+      if (before === null || !(await registrations.replace(tenant, user, before, registration)))
+        throw new HttpProblem('conflict', 'the user has a record');
+      // After the record: raised before it, a login with the old password in between would outlive the change.
+      await users.raiseEpoch(tenant, user);
+    },
+  };
+}
