@@ -57,7 +57,8 @@ export function cluster(config: EnvoyTree, name: string): EnvoyTree {
   return config.static_resources.clusters.find((one: EnvoyTree) => one.name === name);
 }
 
-function setEndpoints(config: EnvoyTree, name: string, addresses: readonly string[]): void {
+/** @param addresses `host:port` or `unix:/path`. */
+export function setEndpoints(config: EnvoyTree, name: string, addresses: readonly string[]): void {
   cluster(config, name).load_assignment.endpoints = [
     { lb_endpoints: addresses.map((address) => ({ endpoint: { address: endpointAddress(address) } })) },
   ];

@@ -26,7 +26,7 @@ export async function whenAnswers(name: string, url: string): Promise<void> {
   const untilMs = performance.now() + WAIT_MS;
   while (performance.now() < untilMs) {
     const one = running.find((candidate) => candidate.name === name);
-    if (one?.child.pid === undefined || one.child.exitCode !== null)
+    if (one?.child.pid === undefined || one.child.exitCode !== null || one.child.signalCode !== null)
       throw new Error(`${name} ended: ${lastLine(one?.logFile)}`);
     const answer = await fetch(url).catch(() => undefined);
     await answer?.body?.cancel();
@@ -43,15 +43,24 @@ function lastLine(file: string | undefined): string {
 
 /** In the order of a drain: who asks before who answers. */
 export async function stopAll(): Promise<void> {
-  for (const { child } of running.toReversed()) {
-    if (child.exitCode !== null || child.pid === undefined) continue;
-    const ended = new Promise((done) => child.once('exit', done));
-    child.kill('SIGTERM');
-    const cut = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
-    await ended;
-    clearTimeout(cut);
-  }
+  for (const one of running.toReversed()) await end(one, 'SIGTERM');
   running.length = 0;
+}
+
+/** One of them; its name is free then. */
+export async function stopProcess(name: string, signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
+  const at = running.findIndex((one) => one.name === name);
+  const [one] = at < 0 ? [] : running.splice(at, 1);
+  if (one !== undefined) await end(one, signal);
+}
+
+async function end({ child }: Running, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
+  const ended = new Promise((done) => child.once('exit', done));
+  child.kill(signal);
+  const cut = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
+  await ended;
+  clearTimeout(cut);
 }
 
 export function freePort(): Promise<number> {

@@ -34,17 +34,25 @@ export const MAX_BODY = 4096;
 export interface WorldOptions {
   readonly envoy?: EnvoyVersion;
   readonly store?: 'memory' | 'redis';
+  readonly services?: number;
   readonly change?: (config: ServiceConfig) => void;
   readonly changeEnvoy?: (config: EnvoyTree) => void;
 }
 
 const PLENTY = { rate: '100000/s', burst: 1_000_000 };
 
-export async function openWorld({ envoy, store = 'memory', change, changeEnvoy }: WorldOptions = {}): Promise<World> {
+export async function openWorld({
+  envoy,
+  store = 'memory',
+  services,
+  change,
+  changeEnvoy,
+}: WorldOptions = {}): Promise<World> {
   const redis = store === 'redis' ? await startRedis() : undefined;
   const deployment = await openDeployment({
     settings: { challenges: 'stateless', inBand: false, limits: { challenge: PLENTY } },
     ...(envoy !== undefined && { envoy }),
+    ...(services !== undefined && { services }),
     change(config) {
       config['envoy'] = { maxRequestBytes: MAX_BODY, checkBudget: PATIENCE };
       config['rateLimit'] = { perSource: PLENTY, perCredential: PLENTY, issuer: PLENTY };

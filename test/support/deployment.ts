@@ -6,11 +6,11 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { stringify } from 'yaml';
+import { parse, stringify } from 'yaml';
 import { type EnvoyTree, extAuthz, renderEnvoy } from '../../scripts/envoy-config.ts';
 import { envoyBinary, type EnvoyVersion } from '../../scripts/fetch-envoy.ts';
 import { formatRing } from '../../src/keys/ring.ts';
-import { freePort, startProcess, stopAll, whenAnswers } from '../../scripts/processes.ts';
+import { freePort, startProcess, stopAll, stopProcess, whenAnswers } from '../../scripts/processes.ts';
 import { ringWith } from './key-ring.ts';
 
 export interface DeploymentOptions {
@@ -18,6 +18,8 @@ export interface DeploymentOptions {
   readonly settings?: object;
   /** Default: the newest. */
   readonly envoy?: EnvoyVersion;
+  /** How many countersigns there are, each an endpoint of Envoy's; default 1. More than one needs Redis. */
+  readonly services?: number;
   /** Changes countersign's configuration before it starts. */
   readonly change?: (config: ServiceConfig) => void;
   /** Changes Envoy's configuration before it starts. */
@@ -38,8 +40,8 @@ export interface Deployment {
   readonly envoyAdmin: string;
   /** `host:port` of countersign's admin listener. */
   readonly adminAddress: string;
-  /** `unix:/path` of countersign's check listener. */
-  readonly check: string;
+  /** Where Envoy asks, one for each countersign; the first is the one that everything else here is about. */
+  readonly services: readonly Service[];
   /** A call of the admin API. @returns the answer's members. @throws Error for anything but 2xx. */
   admin(method: 'PUT' | 'POST', path: string, body: object): Promise<Record<string, unknown>>;
   /** Changes countersign's configuration and has it reloaded. @throws Error when that is refused. */
@@ -53,10 +55,20 @@ export interface Deployment {
   stop(): Promise<void>;
 }
 
+export interface Service {
+  /** `unix:/path` of its check listener. */
+  readonly check: string;
+  /** Ends it: with its drain, or at once. */
+  end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void>;
+  /** Starts it again and waits until it is ready. */
+  start(): Promise<void>;
+}
+
 /** One at a time in a test file. */
 export async function openDeployment({
   settings = {},
   envoy,
+  services: count = 1,
   change,
   changeEnvoy,
 }: DeploymentOptions = {}): Promise<Deployment> {
@@ -69,7 +81,7 @@ export async function openDeployment({
     freePort(),
   ]);
   const url = `http://127.0.0.1:${port}`;
-  const check = `unix:${join(folder, 'check.sock')}`;
+  const check = `unix:${join(folder, 'check-1.sock')}`;
   const token = randomBytes(24).toString('base64url');
   const write = async (name: string, text: string) => {
     await writeFile(join(folder, name), text, { mode: 0o600 });
@@ -98,7 +110,7 @@ export async function openDeployment({
   const addresses = {
     adminPort: envoyAdmin,
     listenPort: port,
-    check,
+    check: Array.from({ length: count }, (_, index) => `unix:${join(folder, `check-${index + 1}.sock`)}`),
     issuer: `127.0.0.1:${issuer}`,
     backend: `127.0.0.1:${backend}`,
   };
@@ -110,11 +122,10 @@ export async function openDeployment({
     }),
   );
   change?.(configuration);
-  const configFile = await write('config.yaml', stringify(configuration));
+  const configFile = await write('config-1.yaml', stringify(configuration));
 
   const log = (name: string) => join(folder, `${name}.log`);
   startProcess('echo', process.execPath, ['deploy/echo/server.mjs', addresses.backend], log('echo'));
-  startProcess('countersign', process.execPath, ['src/cli.ts', 'serve', '--config', configFile], log('countersign'));
   startProcess(
     'Envoy',
     await envoyBinary(envoy),
@@ -125,9 +136,15 @@ export async function openDeployment({
     await stopAll();
     await rm(folder, { recursive: true, force: true });
   };
+  const services = [await serviceOf('countersign-1', configFile, log('countersign-1'))];
+  for (let index = 2; index <= count; index += 1) {
+    const own = await besides(configuration, `unix:${join(folder, `check-${index}.sock`)}`);
+    const file = await write(`config-${index}.yaml`, stringify(own));
+    services.push(await serviceOf(`countersign-${index}`, file, log(`countersign-${index}`)));
+  }
   try {
     await Promise.all([
-      whenAnswers('countersign', `http://127.0.0.1:${admin}/readyz`),
+      ...services.map((service) => service.start()),
       whenAnswers('Envoy', `http://127.0.0.1:${envoyAdmin}/ready`),
       whenAnswers('echo', `http://${addresses.backend}/`),
     ]);
@@ -148,17 +165,41 @@ export async function openDeployment({
     url,
     envoyAdmin: `http://127.0.0.1:${envoyAdmin}`,
     adminAddress: `127.0.0.1:${admin}`,
-    check,
+    services,
     admin: call,
     async reconfigure(next) {
       next(configuration);
-      await write('config.yaml', stringify(configuration));
+      await write('config-1.yaml', stringify(configuration));
       await call('POST', 'reload', {});
     },
     ringFile,
-    log: () => readFile(log('countersign'), 'utf8'),
+    log: () => readFile(log('countersign-1'), 'utf8'),
     metrics: async () => (await fetch(`http://127.0.0.1:${admin}/metrics`)).text(),
     stop,
+  };
+}
+
+/** Another countersign of the same deployment: nobody signs in there. */
+async function besides(configuration: ServiceConfig, check: string): Promise<ServiceConfig> {
+  const listeners = {
+    check: { address: check },
+    issuer: { enabled: false },
+    admin: { address: `127.0.0.1:${await freePort()}` },
+  };
+  return { ...configuration, listeners };
+}
+
+async function serviceOf(name: string, configFile: string, logFile: string): Promise<Service> {
+  const { listeners } = parse(await readFile(configFile, 'utf8')) as {
+    listeners: { check: { address: string }; admin: { address: string } };
+  };
+  return {
+    check: listeners.check.address,
+    end: (signal) => stopProcess(name, signal),
+    start() {
+      startProcess(name, process.execPath, ['src/cli.ts', 'serve', '--config', configFile], logFile);
+      return whenAnswers(name, `http://${listeners.admin.address}/readyz`);
+    },
   };
 }
 
