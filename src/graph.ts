@@ -115,6 +115,7 @@ function assemble(
       signatures,
       limits,
       count: (counter, labels) => events.count(counter, labels),
+      notice: (event, subject) => events.notice(definition.name, event, definition.events?.[event] ?? event, subject),
       observe: (histogram, labels, value) => events.observeValue(histogram, labels, value),
       level: (gauge, value) => events.level(gauge, value),
       threads: config.process.opaqueWorkers,

@@ -130,6 +130,8 @@ export interface Resources {
   readonly limits: Limits;
   /** Counts one of the scheme's own counters. */
   count(counter: string, labels: Readonly<Record<string, string>>): void;
+  /** Writes a line about one of the scheme's own events, at level `warn`: what an operator would want to hear of by itself. */
+  notice(event: string, subject: string): void;
   /** Adds a value to one of the scheme's own histograms. */
   observe(histogram: string, labels: Readonly<Record<string, string>>, value: number): void;
   /** Sets one of the scheme's own gauges. */
@@ -160,6 +162,8 @@ export interface SchemeDefinition<Settings extends GenericSchema = GenericSchema
   /** Another scheme without which these settings lock clients out: some route must take it. */
   neededScheme?(settings: InferOutput<Settings>): string | undefined;
   readonly counters: Readonly<Record<string, CounterDefinition>>;
+  /** Events of its own: name to the constant text of its line. */
+  readonly events?: Readonly<Record<string, string>>;
   readonly histograms?: Readonly<Record<string, HistogramDefinition>>;
   /** Name to help. */
   readonly gauges?: Readonly<Record<string, string>>;

@@ -24,13 +24,37 @@ const FORBIDDEN_NAMES: ReadonlySet<string> = new Set(['__proto__', 'constructor'
  *   (compared after unescaping), lone surrogates, a number too large for a double, too deep.
  */
 export function parseStrictJson(bytes: Uint8Array, options: { maxDepth?: number } = {}): JsonObject {
+  return parseDocument({ text: decodeUtf8(bytes), at: 0, depthLeft: options.maxDepth ?? DEFAULT_MAX_DEPTH });
+}
+
+/** A document and where in its text each object stands: for signatures over a part of what was received, as it was received. */
+export interface JsonDocument {
+  readonly value: JsonObject;
+  /** The text that an object of this document occupies, brackets included, as written. @param object found in `value`. */
+  sourceOf(object: JsonObject): string;
+}
+
+/** As `parseStrictJson`. */
+export function parseJsonDocument(bytes: Uint8Array, options: { maxDepth?: number } = {}): JsonDocument {
+  const spans = new Map<JsonObject, readonly [start: number, end: number]>();
   const text = decodeUtf8(bytes);
-  const cursor: Cursor = { text, at: 0, depthLeft: options.maxDepth ?? DEFAULT_MAX_DEPTH };
+  const value = parseDocument({ text, at: 0, depthLeft: options.maxDepth ?? DEFAULT_MAX_DEPTH, spans });
+  return {
+    value,
+    sourceOf(object) {
+      const span = spans.get(object);
+      if (span === undefined) throw new RangeError('JSON: an object of another document');
+      return text.slice(...span);
+    },
+  };
+}
+
+function parseDocument(cursor: Cursor): JsonObject {
   skipBlanks(cursor);
-  if (text[cursor.at] !== '{') deny('malformed', 'JSON: expected an object');
+  if (cursor.text[cursor.at] !== '{') deny('malformed', 'JSON: expected an object');
   const value = parseObject(cursor);
   skipBlanks(cursor);
-  if (cursor.at !== text.length) deny('malformed', 'JSON: trailing text');
+  if (cursor.at !== cursor.text.length) deny('malformed', 'JSON: trailing text');
   return value;
 }
 
@@ -38,6 +62,7 @@ interface Cursor {
   readonly text: string;
   at: number;
   depthLeft: number;
+  readonly spans?: Map<JsonObject, readonly [start: number, end: number]>;
 }
 
 function decodeUtf8(bytes: Uint8Array): string {
@@ -70,6 +95,7 @@ function parseValue(cursor: Cursor): JsonValue {
 }
 
 function parseObject(cursor: Cursor): JsonObject {
+  const start = cursor.at;
   const object = Object.create(null) as Record<string, JsonValue>;
   parseList(cursor, '}', () => {
     if (cursor.text[cursor.at] !== '"') deny('malformed', 'JSON: expected a member name');
@@ -82,6 +108,7 @@ function parseObject(cursor: Cursor): JsonObject {
     skipBlanks(cursor);
     object[name] = parseValue(cursor);
   });
+  cursor.spans?.set(object, [start, cursor.at]);
   return object;
 }
 

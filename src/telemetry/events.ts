@@ -47,6 +47,8 @@ export interface Events extends StoreObserver {
   observeValue(histogram: string, labels: Readonly<Record<string, string>>, value: number): void;
   /** A gauge of a scheme's own. @throws {RangeError} for one that no scheme defines. */
   level(gauge: string, value: number): void;
+  /** An event of a scheme's own. @param msg constant text. */
+  notice(scheme: string, event: string, msg: string, subject: string): void;
   cacheLookup(cache: string, result: 'hit' | 'miss'): void;
 
   start(configHash: string, warnings: readonly string[]): void;
@@ -158,6 +160,11 @@ export function createEvents({ metrics, logger, clock, logging: initialLogging }
     },
     observeValue: (histogram, labels, value) => defined(metrics.ofSchemes.histograms, histogram)(labels).observe(value),
     level: (gauge, value) => defined(metrics.ofSchemes.gauges, gauge).set(value),
+    notice: (scheme, event, msg, subject) =>
+      logger.write('warn', event, msg, {
+        scheme,
+        subject: logging.subjects === 'plain' ? subject : subjectHash(subject),
+      }),
     cacheLookup: (cache, result) => metrics.cacheLookups(cache, result).inc(),
 
     start(configHash, warnings) {

@@ -123,6 +123,7 @@ export function createSchemeWorld(definition: SchemeDefinition, options: WorldOp
     }),
     limits: watched(options.limits ?? createLimits({ clock, maxBuckets: 100_000, perCredential })),
     count() {},
+    notice() {},
     observe() {},
     level() {},
     threads: 1,

@@ -84,6 +84,7 @@ export async function vectorWorld(
       signatures: createSignatures({ mode }),
       limits: { charge() {}, refund() {}, credential() {} },
       count() {},
+      notice() {},
       observe() {},
       level() {},
       threads: 1,

@@ -1,0 +1,125 @@
+/**
+ * Access tokens as the rest of the folder uses them: minted, decoded, verified. The signature of a token is verified once, as long as
+ * it is remembered; its form, its times and whether it was revoked are judged every time.
+ */
+import { LRUCache } from 'lru-cache';
+import { within, type Clock } from '../../core/clock.ts';
+import type { Signatures } from '../../core/directory.ts';
+import { sha256, sha256Base64url } from '../../crypto/digest.ts';
+import type { ClientKeys } from './client-keys.ts';
+import type { ServerKeys } from './server-keys.ts';
+import type { Settings } from './settings.ts';
+import { packToken, unpackToken } from './token-text.ts';
+import { formatV0Token, formatV1Token, parseToken, type Token, type V0Token, type V1Token } from './token.ts';
+
+export interface DecodedToken {
+  readonly content: Token;
+  /** 64 bytes. */
+  readonly signature: Uint8Array;
+  /** What the signature is over. */
+  readonly signedBytes: Uint8Array;
+}
+
+/** `unknown`: by no key of ours. The client is told the same as of `forged`, and it costs the same. */
+export type TokenVerdict = 'signed' | 'forged' | 'unknown';
+
+/** v0 clients get the content and its signature, and pack them themselves. */
+export interface MintedV0 {
+  /** What is signed. */
+  readonly json: string;
+  /** The same as members, which print as `json`. */
+  readonly content: object;
+  /** CESR word `0I`. */
+  readonly signature: string;
+}
+
+export interface Tokens {
+  mintV1(token: Omit<V1Token, 'version' | 'key' | 'subject' | 'serverIdentity'> & { identity: string }): string;
+  mintV0(token: Omit<V0Token, 'version' | 'key' | 'subject'> & { accountId: string }): MintedV0;
+  /** All that can be said of the text before any signature. @throws {Denial} `malformed` */
+  decode(text: string): DecodedToken;
+  /** Whether a key that is trusted now has signed it, for our audience. One signature verification, unless it is remembered. */
+  verify(token: DecodedToken): Promise<TokenVerdict>;
+  /** Tokens remembered. */
+  size(): number;
+}
+
+export interface TokenParts {
+  readonly settings: Pick<
+    Settings,
+    'audience' | 'maxTokenChars' | 'maxTokenBytes' | 'maxJsonDepth' | 'tokenCacheEntries'
+  >;
+  readonly serverKeys: ServerKeys;
+  readonly clientKeys: ClientKeys;
+  readonly signatures: Signatures;
+  readonly clock: Clock;
+}
+
+const LINE_FEED = 0x0a;
+
+export function createTokens({ settings, serverKeys, clientKeys, signatures, clock }: TokenParts): Tokens {
+  /** By what was signed and by whom, never by the text: one signature can be written in two ways. */
+  const verified = new LRUCache<string, Token>({ max: settings.tokenCacheEntries });
+
+  function remembered(signedBytes: Uint8Array): Token | undefined {
+    const digest = sha256Base64url(signedBytes);
+    for (const { publicKey } of serverKeys.trusted()) {
+      const token = verified.get(digest + publicKey);
+      if (token === undefined) continue;
+      if (within(0, clock.nowMs(), token.expiryMs)) return token;
+      verified.delete(digest + publicKey);
+    }
+    return undefined;
+  }
+
+  return {
+    mintV1(token) {
+      const json = formatV1Token({ ...token, serverIdentity: serverKeys.accessKey() });
+      return packToken(serverKeys.signToken(json), json);
+    },
+
+    mintV0(token) {
+      const json = formatV0Token(token);
+      return { json, content: JSON.parse(json) as object, signature: serverKeys.signToken(json) };
+    },
+
+    decode(text) {
+      const { signature, content: inflated } = unpackToken(text, settings);
+      const stripped = inflated.at(-1) === LINE_FEED ? inflated.subarray(0, -1) : inflated;
+      const known = remembered(stripped);
+      // One line feed is v0's, from shell pipelines; in v1 it is signed like the rest.
+      if (known !== undefined && (stripped === inflated || known.version === 'v0'))
+        return { content: known, signature, signedBytes: stripped };
+      const content = parseToken(inflated, clientKeys, settings.maxJsonDepth);
+      return { content, signature, signedBytes: content.version === 'v0' ? stripped : inflated };
+    },
+
+    async verify(token) {
+      const verdict = remembered(token.signedBytes) === undefined ? await judge(token) : 'signed';
+      const isForUs = settings.audience === undefined || token.content.attributes['aud'] === settings.audience;
+      return verdict === 'signed' && !isForUs ? 'forged' : verdict;
+    },
+
+    size: () => verified.size,
+  };
+
+  /** v1 names the key; v0 does not, so all are tried. */
+  async function judge({ content, signature, signedBytes }: DecodedToken): Promise<TokenVerdict> {
+    const candidates = serverKeys
+      .trusted()
+      .filter(({ publicKey }) => content.version === 'v0' || publicKey === content.serverIdentity);
+    for (const { publicKey, key } of candidates) {
+      if (!(await signatures.verify(key, signedBytes, signature))) continue;
+      if (within(0, clock.nowMs(), content.expiryMs)) verified.set(sha256Base64url(signedBytes) + publicKey, content);
+      return 'signed';
+    }
+    if (candidates.length > 0) return 'forged';
+    await signatures.verify(clientKeys.dummy, signedBytes, signature);
+    return 'unknown';
+  }
+}
+
+/** SHA-256 of what was signed, 32 bytes: what names a token where its text could be written in several ways. */
+export function tokenDigest({ signedBytes }: DecodedToken): Uint8Array {
+  return sha256(signedBytes);
+}
