@@ -163,6 +163,7 @@ export function schemeConformance(scheme: SchemeUnderTest, stores: readonly Stor
         const { world, client } = await enter();
         const proven = await client.prove(REQUEST);
         const requests = ALTERED_REQUEST.map(([, change]) => change(proven));
+        world.store.calls.length = 0;
         const outcomes = await Promise.all([...requests, ...requests].map((parts) => outcomeOf(world.judge(parts))));
         expect(new Set(outcomes)).toEqual(new Set(['allow']));
         expect(writesOf(world.store)).toEqual([]);
