@@ -12,8 +12,13 @@ export interface TestUsers extends UserRecords {
 
 export const CACHE_TTL_MS = 5_000;
 
-export function testUsers(store: Store, clock: Clock, dummyAlg: SignatureAlg = 'Ed25519'): TestUsers {
-  const directory = createDirectory({ store, clock, cacheTtlMs: CACHE_TTL_MS, staleOnFaultMs: 0, dummyAlg });
+export function testUsers(
+  store: Store,
+  clock: Clock,
+  dummyAlg: SignatureAlg = 'Ed25519',
+  staleOnFaultMs = 0,
+): TestUsers {
+  const directory = createDirectory({ store, clock, cacheTtlMs: CACHE_TTL_MS, staleOnFaultMs, dummyAlg });
   return {
     ...directory,
     async save(record, tenant = 'default') {
