@@ -51,16 +51,26 @@ export function createClient(options: ClientOptions): Client {
   const prove = (request: FixedRequest): Promise<readonly Header[]> =>
     signer.sign(request, issuer.connect(signer.scheme, request.options.signal));
 
+  async function sendProven(request: FixedRequest, proof: readonly Header[]): Promise<Response> {
+    try {
+      return await send(request.url, attemptOf(request, proof));
+    } catch (thrown) {
+      await signer.unanswered?.(proof);
+      throw thrown;
+    }
+  }
+
   async function attempt(
     request: FixedRequest,
   ): Promise<{ answer: Response; failure?: CountersignError; isWorthAnother?: boolean }> {
-    const answer = await send(request.url, attemptOf(request, await prove(request)));
+    const proof = await prove(request);
+    const answer = await sendProven(request, proof);
     const refusal = await readRefusal(answer, signer.authScheme);
     if (refusal !== undefined) {
       issuer.learnTime(refusal.serverTimeMs);
-      return { answer, failure: errorOf(refusal, answer), isWorthAnother: await signer.refused(refusal) };
+      return { answer, failure: errorOf(refusal, answer), isWorthAnother: await signer.refused(refusal, proof) };
     }
-    await signer.accepted(infoParameters(answer.headers.get('authentication-info') ?? ''));
+    await signer.accepted(infoParameters(answer.headers.get('authentication-info') ?? ''), proof);
     return { answer };
   }
 
@@ -78,7 +88,9 @@ export function createClient(options: ClientOptions): Client {
 
     async signRequest(input, init = {}) {
       const request = await fixRequest(base, input, init, cover);
-      const { headers } = attemptOf(request, await prove(request));
+      const proof = await prove(request);
+      await signer.unanswered?.(proof);
+      const { headers } = attemptOf(request, proof);
       return { url: request.url.href, method: request.method, headers: new Headers(headers), body: request.content };
     },
   };

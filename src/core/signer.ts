@@ -49,6 +49,8 @@ export interface Refusal {
   readonly code: string;
   /** Of the `www-authenticate` line of the signer's auth-scheme; empty when there was none. */
   readonly parameters: HeaderParameters;
+  /** The server's clock, where the refusal told it (`auth-server-time`). Unix ms. */
+  readonly serverTimeMs?: number | undefined;
 }
 
 export interface Signer {
@@ -58,8 +60,40 @@ export interface Signer {
   readonly authScheme: string;
   /** @returns the headers that carry the proof. @throws {CountersignError} */
   sign(request: OutgoingRequest, issuer: IssuerConnection): Promise<readonly Header[]>;
-  /** Told of every accepted request. @param info parameters of `authentication-info`, empty when there was none. */
-  accepted(info: HeaderParameters): void | Promise<void>;
+  /**
+   * Told of every accepted request.
+   *
+   * @param info parameters of `authentication-info`, empty when there was none.
+   * @param sent the very array that `sign` returned for it: several requests may be on their way.
+   */
+  accepted(info: HeaderParameters, sent: readonly Header[]): void | Promise<void>;
   /** Told of every refused one. @returns whether a new proof may pass: the library then signs again, once. */
-  refused(refusal: Refusal): boolean | Promise<boolean>;
+  refused(refusal: Refusal, sent: readonly Header[]): boolean | Promise<boolean>;
+  /** Told when there will be no answer: it was lost, or the caller sends by itself. */
+  unanswered?(sent: readonly Header[]): void | Promise<void>;
+}
+
+/** The issuer for protocols whose messages are signed as text: sent and received as they are. Refusals are told as by `IssuerConnection`. */
+export interface MessageChannel {
+  /**
+   * @param under name of a prefix that discovery tells of the scheme, `v0`. @param path behind it.
+   * @returns the answer's text. @throws {CountersignError} any answer but 2xx. @throws whatever `fetch` throws when there is no answer.
+   */
+  post(under: string, path: string, text: string, headers?: Readonly<Record<string, string>>): Promise<string>;
+  /** @param path absolute. */
+  get(path: string): Promise<string>;
+  /** The server's clock as far as it is known. Unix ms. */
+  nowMs(): number;
+}
+
+/** What a client keeps from one run to the next: named keys, and one text that says how far it is. One client at a time. */
+export interface ClientState {
+  /** The P-256 key of this name; made, and kept, when there is none. */
+  key(name: string): Promise<SigningKey>;
+  /** Gone for good. */
+  forget(name: string): Promise<void>;
+  /** Undefined before the first `write`. */
+  read(): Promise<string | undefined>;
+  /** Resolves once the text is kept. */
+  write(text: string): Promise<void>;
 }
