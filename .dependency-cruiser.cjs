@@ -22,7 +22,7 @@ const mayImport = {
   envoy: ['authenticate.ts', 'listener', 'config', 'core', 'crypto', 'encoding', 'telemetry'],
   http: ['listener', 'core', 'encoding', 'crypto', 'telemetry'],
   issuer: ['http', 'listener', 'users', 'core', 'crypto', 'encoding', 'config', 'telemetry', 'keys'],
-  admin: ['http', 'users', 'core', 'crypto', 'encoding', 'config', 'telemetry', 'keys'],
+  admin: ['http', 'users', 'core', 'crypto', 'encoding', 'config', 'telemetry', 'keys', 'listener'],
   'graph.ts': [
     ...['core', 'crypto', 'limits.ts', 'keys', 'users', 'tokens', 'schemes', 'telemetry', 'config'],
     ...['authenticate.ts', 'http', 'issuer', 'admin'],
@@ -43,12 +43,17 @@ const mayImport = {
       'listener',
     ],
   ],
-  'supervisor.ts': ['sidecar.ts', 'config', 'telemetry', 'core', 'keys', 'schemes', 'version.ts'],
+  processes: ['sidecar.ts', 'listener', 'config', 'telemetry', 'core', 'keys', 'schemes', 'version.ts'],
+  'multi.ts': ['processes', 'sidecar.ts', 'http', 'admin', 'config', 'telemetry', 'core', 'crypto'],
+  'supervisor.ts': [
+    ...['multi.ts', 'processes', 'sidecar.ts', 'listener', 'config', 'telemetry', 'core', 'keys', 'schemes'],
+    'version.ts',
+  ],
   commands: [
     ...['supervisor.ts', 'client', 'keys', 'config', 'users', 'crypto', 'encoding', 'core', 'schemes', 'store'],
     'version.ts',
   ],
-  'cli.ts': ['commands', 'core'],
+  'cli.ts': ['commands', 'processes', 'core'],
 };
 
 /** Package -> the one place that may know it. The rest of the source could then do without. */

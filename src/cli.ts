@@ -17,6 +17,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
 process.exitCode = await main(process.argv.slice(2));
 
 async function main([name = '', ...args]: readonly string[]): Promise<number> {
+  // What `serve` starts with `process.model: multi`; no command for people.
+  if (name === 'worker') return (await import('./processes/worker.ts')).runWorker(process.env);
   if (name === '--help' || name === 'help') return showCommands(EXIT.ok);
   const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (load === undefined) {

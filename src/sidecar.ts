@@ -3,20 +3,24 @@
  * `graph.ts`, built whole beside the one in force and swapped by one assignment. Signals, files and exit codes are `supervisor.ts`.
  */
 import { pid } from 'node:process';
-import { createAdmin } from './admin/server.ts';
+import { ADMIN_LIMITS, createAdmin } from './admin/server.ts';
 import type { Loaded } from './config/load.ts';
 import { restartRequired } from './config/restart-keys.ts';
 import type { Config } from './config/schema.ts';
 import { readSecretFile } from './config/secret-files.ts';
 import { systemClock as clock } from './core/clock.ts';
-import type { Store } from './core/store.ts';
+import type { Answer } from './core/scheme.ts';
+import type { Secret } from './core/secret.ts';
+import type { Store, StoreState } from './core/store.ts';
 import { randomBytes } from './crypto/random.ts';
 import { createSignatures } from './crypto/signatures.ts';
 import { createCheckHandler } from './envoy/check-handler.ts';
 import { createCheckServer } from './envoy/server.ts';
 import { buildGraph, type Graph } from './graph.ts';
-import type { HttpEvents } from './http/exchange.ts';
+import { exchange, type HttpEvents, type Received } from './http/exchange.ts';
+import type { PathMap } from './http/mounted.ts';
 import { createIssuer } from './issuer/server.ts';
+import type { Attach } from './listener/bind.ts';
 import type { CertificateEvents } from './listener/tls-files.ts';
 import { createReadiness } from './readiness.ts';
 import { createMemoryStore } from './store/memory.ts';
@@ -25,20 +29,54 @@ import { createEventLoopDelay } from './telemetry/event-loop-delay.ts';
 import type { Events } from './telemetry/events.ts';
 import { INSECURE_SETTINGS } from './telemetry/metrics.ts';
 
-export interface Sidecar {
-  readonly addresses: { readonly check: string; readonly issuer: string | undefined; readonly admin: string };
+/** What the supervisor needs of the service, be it one process or several. */
+export interface Running {
   /** Puts another configuration in force, whole or not at all. @throws {Error} whose message says why not. */
   apply(loaded: Loaded): Promise<void>;
+  /** New processes in place of the old ones; nothing where there is only this one. */
+  replace(): Promise<void>;
   /** Stops taking traffic and ends. @returns false when calls had to be cut off. */
   drain(): Promise<boolean>;
   /** Before a crash ends the process: refuses what is in flight. */
   denyInFlight(): void;
 }
 
+export interface Sidecar extends Running {
+  /** Builds another configuration whole beside the one in force. @throws {Error} whose message says why not. */
+  prepare(loaded: Loaded): Promise<Prepared>;
+  /** From now on: not ready. Calls are answered as before. */
+  leave(): void;
+  /** What this process knows of itself. */
+  facts(): SidecarFacts;
+  /** A request to the admin front that came to another process. */
+  answerAdmin(received: Received): Promise<Answer>;
+}
+
+export interface Prepared {
+  commit(): void;
+  cancel(): void;
+}
+
+export interface SidecarFacts {
+  readonly isReady: boolean;
+  readonly conditions: Readonly<Record<string, boolean>>;
+  readonly store: { readonly state: StoreState; readonly horizonMs: number };
+  readonly keys: ReturnType<NonNullable<Graph['keyring']>['describe']>;
+  readonly adminPaths: PathMap;
+}
+
+/** The fronts that a process has, each with how it comes by its connections. */
+export interface Fronts {
+  readonly check?: Attach;
+  readonly issuer?: Attach;
+  readonly admin?: Attach;
+}
+
 export interface SidecarOptions {
   readonly loaded: Loaded;
   readonly events: Events;
   readonly version: string;
+  readonly fronts: Fronts;
   /** Reads the file again and applies it. @returns undefined when applied, else why not. */
   reload(): Promise<string | undefined>;
 }
@@ -60,7 +98,10 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
 }
 
 /** @param opened gets what closes each thing that was opened. */
-async function start({ loaded, events, version, reload }: SidecarOptions, opened: (() => unknown)[]): Promise<Sidecar> {
+async function start(
+  { loaded, events, version, fronts, reload }: SidecarOptions,
+  opened: (() => unknown)[],
+): Promise<Sidecar> {
   const { config } = loaded;
   const startedAtMs = clock.monotonicMs();
   const eventLoop = createEventLoopDelay();
@@ -131,70 +172,112 @@ async function start({ loaded, events, version, reload }: SidecarOptions, opened
   });
 
   // Fronts last: what can't be listened on ends the start before anything is answered.
-  const checks = await createCheckServer({
-    listener: config.listeners.check,
-    handler,
-    clock,
-    certificates: certificatesOf('check'),
-  });
-  opened.push(() => checks.drain(0));
-  const issuer = config.listeners.issuer.enabled
-    ? await createIssuer({
-        graph: () => graph.issuer,
-        clock,
-        random: randomBytes,
-        events: httpEvents,
-        certificates: certificatesOf('issuer'),
-      })
-    : undefined;
+  const checks =
+    fronts.check &&
+    (await createCheckServer({
+      listener: config.listeners.check,
+      handler,
+      clock,
+      certificates: certificatesOf('check'),
+      attach: fronts.check,
+    }));
+  opened.push(() => checks?.drain(0));
+  const issuer =
+    fronts.issuer && config.listeners.issuer.enabled
+      ? await createIssuer({
+          graph: () => graph.issuer,
+          clock,
+          random: randomBytes,
+          events: httpEvents,
+          certificates: certificatesOf('issuer'),
+          attach: fronts.issuer,
+        })
+      : undefined;
   opened.push(() => issuer?.close(0));
-  const admin = await createAdmin({
-    address: config.listeners.admin.address,
-    token: () => {
-      const { tokenFile } = graph.loaded.config.listeners.admin;
-      return tokenFile === undefined ? undefined : readSecretFile(tokenFile);
-    },
+  const adminExchange = {
     mounted: () => graph.adminPaths,
     clock,
     random: randomBytes,
     events: { ...httpEvents, request: () => undefined }, // Probes and scrapes are no requests of clients.
-  });
+  };
+  const admin =
+    fronts.admin &&
+    (await createAdmin({
+      ...adminExchange,
+      address: config.listeners.admin.address,
+      token: () => adminToken(graph.loaded.config),
+      attach: fronts.admin,
+    }));
 
   let wasReady = false;
   const look = () => {
     const isReady = readiness.isReady();
-    checks.setServing(isReady);
+    checks?.setServing(isReady);
     if (isReady && !wasReady) events.ready();
     wasReady = isReady;
   };
   look();
   const looking = setInterval(look, SERVING_LOOK_MS);
 
+  async function prepare(next: Loaded): Promise<Prepared> {
+    requireReloadable(graph.loaded.config, next.config);
+    const before = graph;
+    const prepared = await build(next, before);
+    return {
+      commit() {
+        graph = prepared;
+        publish();
+        before.close(graph);
+      },
+      cancel: () => prepared.close(before),
+    };
+  }
+  function leave(): void {
+    readiness.drain();
+    look();
+  }
+
   return {
-    addresses: { check: checks.address, issuer: issuer?.address, admin: admin.address },
-    async apply(next) {
-      const restart = restartRequired(graph.loaded.config, next.config);
-      if (restart.length > 0) throw new Error(`restart required: ${restart.join(', ')}`);
-      const before = graph;
-      graph = await build(next, before);
-      publish();
-      before.close(graph);
-    },
+    prepare,
+    apply: async (next) => (await prepare(next)).commit(),
+    replace: () => Promise.resolve(),
+    leave,
+    facts: () => ({
+      isReady: readiness.isReady(),
+      conditions: readiness.conditions(),
+      store: { state: store.state(), horizonMs: store.horizonMs() },
+      keys: graph.keyring?.describe() ?? [],
+      adminPaths: graph.adminPaths,
+    }),
+    answerAdmin: (received) =>
+      new Promise((resolve, reject) => {
+        exchange({ ...adminExchange, ...ADMIN_LIMITS }, received, resolve).catch(reject);
+      }),
     async drain() {
+      leave();
       const { drainDelay, drainTimeout } = graph.loaded.config.process;
-      readiness.drain();
-      look();
-      await new Promise((resolve) => setTimeout(resolve, drainDelay));
-      const wasQuiet = await checks.drain(drainTimeout);
-      await Promise.all([issuer?.close(HTTP_GRACE_MS), admin.close(HTTP_GRACE_MS)]);
+      await new Promise((resolve) => setTimeout(resolve, fronts.admin === undefined ? 0 : drainDelay));
+      const wasQuiet = (await checks?.drain(drainTimeout)) ?? true;
+      await Promise.all([issuer?.close(HTTP_GRACE_MS), admin?.close(HTTP_GRACE_MS)]);
       clearInterval(looking);
       graph.close();
       await store.close();
       eventLoop.close();
       return wasQuiet;
     },
-    denyInFlight: () => checks.denyInFlight(),
+    denyInFlight: () => checks?.denyInFlight(),
   };
+}
+
+/** @throws {Error} that names the settings which a running process can't change. */
+export function requireReloadable(before: Config, after: Config): void {
+  const restart = restartRequired(before, after);
+  if (restart.length > 0) throw new Error(`restart required: ${restart.join(', ')}`);
+}
+
+/** Read anew each time, so that it can rotate. */
+export function adminToken({ listeners: { admin } }: Config): Secret<string> | undefined {
+  return admin.tokenFile === undefined ? undefined : readSecretFile(admin.tokenFile);
 }
 
 function createStore({ store, clock: { skew, maxStoreOffset }, insecure }: Config, events: Events): Store {

@@ -1,27 +1,27 @@
 /**
- * The life of the process: start, reload, drain, end. Signals and the configuration file come in here; what runs is `sidecar.ts`.
+ * The life of the service: start, reload, drain, end. Signals and the configuration file come in here; what runs is `sidecar.ts` alone,
+ * or several of it under `multi.ts`.
  */
 import { readFile } from 'node:fs/promises';
-import { setTimeout as pause } from 'node:timers/promises';
 import { ConfigError } from './config/config-error.ts';
 import { loadConfig, type Loaded, type LoadOptions } from './config/load.ts';
 import { checkSecretFiles } from './config/secret-files.ts';
-import { systemClock as clock } from './core/clock.ts';
 import { RingError } from './keys/ring.ts';
 import { watchFile } from './keys/watch-file.ts';
+import { bind } from './listener/bind.ts';
+import { startMulti } from './multi.ts';
+import { StartFailed } from './processes/member.ts';
+import { onCrash } from './processes/on-crash.ts';
+import { openEvents } from './processes/open-events.ts';
 import { schemes } from './schemes/index.ts';
-import { startSidecar, type Sidecar } from './sidecar.ts';
-import { createEvents, type Events } from './telemetry/events.ts';
-import { createLogger } from './telemetry/logger.ts';
-import { createMetrics } from './telemetry/metrics.ts';
-import { COMMIT, VERSION } from './version.ts';
+import { startSidecar, type Running } from './sidecar.ts';
+import type { Events } from './telemetry/events.ts';
+import { VERSION } from './version.ts';
 
 /** Exit codes of `serve`. */
-const EXIT = { ok: 0, failed: 1, configuration: 3, unreadable: 7, cutOff: 8, crash: 70 } as const;
+const EXIT = { ok: 0, failed: 1, configuration: 3, unreadable: 7, cutOff: 8 } as const;
 
 const CONFIG_LOOK_MS = 10_000;
-const CRASH_WRITE_MS = 50;
-const ROLE = 'single';
 
 /** @returns the exit code, once everything has ended. */
 export async function runSupervisor(source: Omit<LoadOptions, 'schemes'>): Promise<number> {
@@ -42,31 +42,29 @@ export async function runSupervisor(source: Omit<LoadOptions, 'schemes'>): Promi
   // Before the start, which takes a while: a change meanwhile must be seen as one.
   const initial = await readFile(loaded.file);
 
-  const { log } = loaded.config;
-  const logger = createLogger({ clock, level: log.level, role: ROLE, version: VERSION });
-  const metrics = createMetrics({
-    schemes,
-    build: { version: VERSION, commit: COMMIT, node: process.version },
-    role: ROLE,
-  });
-  const events = createEvents({ metrics, logger, clock, logging: log });
+  const isMulti = loaded.config.process.model === 'multi';
+  const events = openEvents(isMulti ? 'supervisor' : 'single', loaded.config);
   events.start(loaded.hash, loaded.warnings);
 
-  let sidecar: Sidecar | undefined;
-  const reload = createReload(load, () => sidecar, events);
-  onCrash(events, () => sidecar);
+  let running: Running | undefined;
+  const reload = createReload(load, () => running, events);
+  onCrash(events, () => running?.denyInFlight());
+  const options = { loaded, events, version: VERSION, reload };
   try {
-    sidecar = await startSidecar({ loaded, events, version: VERSION, reload });
+    running = isMulti
+      ? await startMulti({ ...options, set: source.set ?? [], env: source.env })
+      : await startSidecar({ ...options, fronts: { check: bind, issuer: bind, admin: bind } });
   } catch (thrown) {
     process.stderr.write(`countersign: ${Error.isError(thrown) ? thrown.message : 'the start failed'}\n`);
     await events.close();
+    if (thrown instanceof StartFailed) return thrown.exit;
     return thrown instanceof RingError ? EXIT.unreadable : EXIT.failed;
   }
-  return untilEnded(sidecar, { file: loaded.file, initial }, reload, events);
+  return untilEnded(running, { file: loaded.file, initial }, reload, events);
 }
 
 async function untilEnded(
-  sidecar: Sidecar,
+  running: Running,
   { file, initial }: { readonly file: string; readonly initial: Uint8Array },
   reload: () => Promise<string | undefined>,
   events: Events,
@@ -81,7 +79,7 @@ async function untilEnded(
     onError: (error) => events.reload({ applied: false, error: Error.isError(error) ? error.message : 'unreadable' }),
   });
   process.on('SIGHUP', () => void reload());
-  process.on('SIGUSR2', () => undefined); // One process for everything: there is nothing to replace, and the default would end it.
+  process.on('SIGUSR2', () => void running.replace());
 
   await new Promise<void>((resolve) => {
     let seen = 0;
@@ -95,7 +93,7 @@ async function untilEnded(
   });
   watch.close();
   events.drain('started');
-  const wasQuiet = await sidecar.drain();
+  const wasQuiet = await running.drain();
   events.drain(wasQuiet ? 'finished' : 'cut_off');
   await events.close();
   return wasQuiet ? EXIT.ok : EXIT.cutOff;
@@ -104,14 +102,14 @@ async function untilEnded(
 /** One at a time. The old configuration stays on any error. */
 function createReload(
   load: () => Loaded,
-  sidecar: () => Sidecar | undefined,
+  running: () => Running | undefined,
   events: Events,
 ): () => Promise<string | undefined> {
-  let running: Promise<string | undefined> = Promise.resolve(undefined);
+  let last: Promise<string | undefined> = Promise.resolve(undefined);
   const once = async (): Promise<string | undefined> => {
     try {
       const loaded = load();
-      await sidecar()?.apply(loaded);
+      await running()?.apply(loaded);
       events.reload({ applied: true, configHash: loaded.hash });
       return undefined;
     } catch (thrown) {
@@ -120,17 +118,5 @@ function createReload(
       return error;
     }
   };
-  return () => (running = running.then(once));
-}
-
-/** A bug: what is in flight is refused, the stack is logged, never request data, and whoever started us starts us again. */
-function onCrash(events: Events, sidecar: () => Sidecar | undefined): void {
-  const crash = async (kind: 'exception' | 'rejection', thrown: unknown) => {
-    sidecar()?.denyInFlight();
-    await events.crash(kind, thrown);
-    await pause(CRASH_WRITE_MS);
-    process.exit(EXIT.crash);
-  };
-  process.on('uncaughtException', (error) => void crash('exception', error));
-  process.on('unhandledRejection', (reason) => void crash('rejection', reason));
+  return () => (last = last.then(once));
 }

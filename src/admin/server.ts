@@ -15,6 +15,7 @@ import { utf8 } from '../encoding/bytes.ts';
 import type { HttpEvents } from '../http/exchange.ts';
 import { pathMap, type Mounted, type PathMap } from '../http/mounted.ts';
 import { createHttpServer, type HttpServer } from '../http/server.ts';
+import type { Attach } from '../listener/bind.ts';
 
 export interface AdminOptions {
   readonly address: string;
@@ -24,28 +25,28 @@ export interface AdminOptions {
   readonly clock: Clock;
   random(bytes: number): Uint8Array;
   readonly events: HttpEvents;
+  /** Default: `bind`. */
+  readonly attach?: Attach;
 }
 
 /** What answers without a token. */
 const OPEN_PATHS: ReadonlySet<string> = new Set(['/metrics', '/healthz', '/readyz']);
 
 const MAX_BODY_BYTES = 64 * 1024;
+/** Of a call, wherever it is answered. */
+export const ADMIN_LIMITS = { requestTimeoutMs: 10_000, bodyBytes: () => MAX_BODY_BYTES, trustedHops: () => 0 };
 /** A wrong token is told no faster than a right one. */
 const REFUSAL_MS = 10;
 
-export function createAdmin({ address, token, mounted, clock, random, events }: AdminOptions): Promise<HttpServer> {
+export function createAdmin(options: AdminOptions): Promise<HttpServer> {
+  const { token, ...rest } = options;
   return createHttpServer({
-    address,
+    ...rest,
+    ...ADMIN_LIMITS,
     setting: 'listeners.admin.address',
     headersTimeoutMs: 5000,
-    requestTimeoutMs: 10_000,
     keepAliveTimeoutMs: 5000,
     maxConnections: 256,
-    mounted,
-    bodyBytes: () => MAX_BODY_BYTES,
-    trustedHops: () => 0,
-    clock,
-    random,
     async authorize(path, header) {
       if (OPEN_PATHS.has(path.split('?', 1)[0] ?? path)) return;
       const expected = token();
@@ -55,7 +56,6 @@ export function createAdmin({ address, token, mounted, clock, random, events }: 
       await pause(REFUSAL_MS);
       throw new HttpProblem('unauthorized', 'no token, or another one');
     },
-    events,
   });
 }
 
@@ -67,6 +67,8 @@ export interface AdminFacts {
   keys(): object;
   /** @returns undefined when applied, else why not. */
   reload(): Promise<string | undefined>;
+  /** Absent where one process does everything: there is nothing to replace. */
+  replaceWorkers?(): void;
   setLogLevel(level: 'error' | 'warn' | 'info' | 'debug', ttlMs: number): void;
   /** Awaited before the answer. */
   readonly audit: (action: string) => Promise<void>;
@@ -97,6 +99,7 @@ function audited(endpoint: Endpoint, scheme: string, { audit }: AdminFacts): End
 }
 
 function ownEndpoints(facts: AdminFacts): Endpoint[] {
+  const { replaceWorkers } = facts;
   const ready = () => Object.values(facts.readiness()).every(Boolean);
   return [
     get('/metrics', async () => {
@@ -122,6 +125,7 @@ function ownEndpoints(facts: AdminFacts): Endpoint[] {
           : { status: 409, body: { result: 'refused', reason: refused } };
       },
     }),
+    ...(replaceWorkers === undefined ? [] : [replaceEndpoint(replaceWorkers, facts.audit)]),
     defineEndpoint({
       listener: 'admin',
       method: 'PUT',
@@ -138,6 +142,21 @@ function ownEndpoints(facts: AdminFacts): Endpoint[] {
       },
     }),
   ];
+}
+
+function replaceEndpoint(replaceWorkers: () => void, audit: AdminFacts['audit']): Endpoint {
+  return defineEndpoint({
+    listener: 'admin',
+    method: 'POST',
+    path: '/admin/v1/workers/replace',
+    bucket: 'own',
+    body: v.strictObject({}),
+    async handle() {
+      await audit('workers.replace');
+      replaceWorkers();
+      return { status: 202, body: { result: 'started' } };
+    },
+  });
 }
 
 function get(path: string, handle: () => Answer | Promise<Answer>): Endpoint {

@@ -4,7 +4,9 @@ import { isRawMap, type RawMap, type Tree } from './tree.ts';
 export function applyDependentDefaults(tree: Tree): void {
   const { root } = tree;
   if (root['deployment'] === 'standalone') {
-    // `process.model` will be `multi` here as soon as there is such a model; until then one process serves both deployments.
+    // A memory store can't be shared: then one process it is.
+    if (at(root, 'store')['type'] !== 'memory') tree.derive(['process', 'model'], 'multi');
+    if (at(root, 'process')['model'] === 'multi') tree.derive(['process', 'checkWorkers'], 'auto');
     tree.derive(['process', 'drainDelay'], '5s');
     tree.derive(['readiness', 'requireStore'], true);
   }

@@ -4,6 +4,7 @@
  */
 import { availableParallelism } from 'node:os';
 import type { SchemeDefinition } from '../core/scheme.ts';
+import { Secret } from '../core/secret.ts';
 import { readBounded } from './bounded-read.ts';
 import { ConfigError, formatPath, type ConfigIssue, type Path } from './config-error.ts';
 import { applyDependentDefaults } from './dependent-defaults.ts';
@@ -43,12 +44,15 @@ export interface Loaded {
   readonly effective: RawMap;
   /** The file that was read. */
   readonly file: string;
+  /** What was in it, for the other processes of the service; `insecure.inlineSecrets` lets it hold secrets. */
+  readonly text: Secret<string>;
 }
 
 /** @throws {ConfigError} with every issue, and nothing else. */
 export function loadConfig(options: LoadOptions): Loaded {
   const file = options.file ?? options.env['COUNTERSIGN_CONFIG'] ?? DEFAULT_CONFIG_FILE;
-  const tree = readDocument(options.text ?? readText(file), file);
+  const text = options.text ?? readText(file);
+  const tree = readDocument(text, file);
   const issues = [
     ...applyEnvironment(tree, configSchema, options.env),
     ...applyAssignments(tree, configSchema, options.set ?? []),
@@ -69,6 +73,7 @@ export function loadConfig(options: LoadOptions): Loaded {
     warnings: warningsOf(config, definitions, availableParallelism()),
     effective,
     file,
+    text: new Secret(text),
   };
 }
 

@@ -6,6 +6,11 @@ export type Address =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
   | { readonly kind: 'unix'; readonly path: string };
 
+/** @returns the address of one worker, from 1: `{worker}` stands for its number. */
+export function addressOf(text: string, worker: number): string {
+  return text.replaceAll('{worker}', String(worker));
+}
+
 /** @returns undefined for anything else; an IPv6 host comes back without brackets. Port 0 asks the system for a free one. */
 export function parseAddress(text: string): Address | undefined {
   if (text.startsWith('unix:')) {

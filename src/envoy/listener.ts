@@ -5,6 +5,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import type { CheckListener } from '../config/schema.ts';
+import { addressOf } from '../core/address.ts';
 import type { Attach } from '../listener/bind.ts';
 import { followTlsFiles, type CertificateEvents } from '../listener/tls-files.ts';
 
@@ -43,7 +44,8 @@ export async function listen(
 
   let address: string;
   try {
-    address = await attach(server, { ...listener, setting: 'listeners.check.address' });
+    const place = { ...listener, address: addressOf(listener.address, 1), setting: 'listeners.check.address' };
+    address = await attach(server, place);
   } catch (thrown) {
     stopWatching();
     throw thrown;

@@ -10,6 +10,7 @@ import type { Endpoint, Scheme } from '../core/scheme.ts';
 import type { HttpEvents } from '../http/exchange.ts';
 import { pathMap, type Mounted, type PathMap } from '../http/mounted.ts';
 import { createHttpServer, type HttpServer } from '../http/server.ts';
+import type { Attach } from '../listener/bind.ts';
 import type { CertificateEvents } from '../listener/tls-files.ts';
 
 /** What a configuration offers to clients. */
@@ -27,9 +28,11 @@ export interface IssuerOptions {
   random(bytes: number): Uint8Array;
   readonly events: HttpEvents;
   readonly certificates: CertificateEvents;
+  /** Default: `bind`. */
+  readonly attach?: Attach;
 }
 
-export function createIssuer({ graph, clock, random, events, certificates }: IssuerOptions): Promise<HttpServer> {
+export function createIssuer({ graph, certificates, ...rest }: IssuerOptions): Promise<HttpServer> {
   const { address, headersTimeout, requestTimeout, keepAliveTimeout, maxConnections, tls } = graph().listener;
   return createHttpServer({
     address,
@@ -42,12 +45,10 @@ export function createIssuer({ graph, clock, random, events, certificates }: Iss
     mounted: () => graph().paths,
     bodyBytes: () => graph().listener.bodyBytes,
     trustedHops: () => graph().listener.trustedHops,
-    clock,
-    random,
     charge: (mounted, source, subject) => charge(graph(), mounted, source, subject),
     chargeUnreadable: (mounted, source) => chargeAddress(graph(), mounted, source),
     crossOrigin: (origin) => (graph().listener.cors.origins.includes(origin) ? crossOriginHeaders(origin) : undefined),
-    events,
+    ...rest,
   });
 }
 

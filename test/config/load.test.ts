@@ -148,7 +148,11 @@ describe('a mistake is named with line, path, what was expected and what was fou
       `${BASE}process: {checkWorkers: 2}\n`,
       'process.checkWorkers: expected 1 with store.type memory',
     ],
-    ['a model that is not there', `${BASE}process: {model: multi}\n`, 'process.model: expected "single"'],
+    [
+      'several processes with a memory each',
+      `${BASE}process: {model: multi}\n`,
+      'process.model: expected "single" with store.type memory',
+    ],
     ['shadow without its switch', `${BASE}    mode: shadow\n`, 'routes.api.mode: expected "enforce"'],
     [
       'an offset above the skew',

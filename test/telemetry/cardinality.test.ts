@@ -51,7 +51,7 @@ test(`series stay below 500 while ${FLOOD} distinct ids, paths, hosts, addresses
   expect(total).toBe(3 * FLOOD);
 });
 
-/** With their labels, as the operator's table has them; what opaque-pop, time-scrambled and several workers add comes with them. */
+/** With their labels, as the operator's table has them; what a scheme adds comes with it. */
 const TABLE: Readonly<Record<string, readonly [type: string, ...labels: string[]]>> = {
   checks_total: ['counter', 'route', 'scheme', 'outcome', 'code'],
   check_duration_seconds: ['histogram', 'scheme', 'outcome'],
@@ -89,6 +89,8 @@ const TABLE: Readonly<Record<string, readonly [type: string, ...labels: string[]
   build_info: ['gauge', 'version', 'commit', 'node'],
   insecure_setting: ['gauge', 'name'],
   event_loop_delay_seconds: ['gauge', 'quantile', 'role'],
+  workers: ['gauge', 'state'],
+  worker_restarts_total: ['counter', 'reason'],
   log_lines_dropped_total: ['counter'],
 };
 
@@ -115,6 +117,8 @@ test('every metric exists with its type and labels', async () => {
   events.level('opaque_queue_depth', 3);
   events.reload({ applied: true, configHash: 'aaaaaaaaaaaa' });
   events.insecureSettings(['anyOrigin']);
+  events.workerRestarted('crash');
+  events.observe({ workers: () => [[['ready'], 1]] });
   events.observe({ checksInFlight: () => 1, memoryStoreEntries: () => 1, caches: { users: () => 1 }, loopDelay });
 
   const exposition = await rig.exposition();

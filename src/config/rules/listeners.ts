@@ -1,5 +1,5 @@
 /** Nothing that can be asked, read or administered stands open by accident. */
-import { isLoopback, parseAddress } from '../../core/address.ts';
+import { addressOf, isLoopback, parseAddress } from '../../core/address.ts';
 import type { Rule } from './rule.ts';
 
 /** Whoever can call Check can spend one-time values and learn which proofs are valid. */
@@ -32,9 +32,12 @@ const adminIsLocal: Rule = {
 };
 
 const addressesDiffer: Rule = {
-  needs: ['listeners'],
-  check({ listeners: { check, issuer, admin } }, { refuse }) {
-    const seen = new Map([[check.address, 'listeners.check.address']]);
+  needs: ['listeners', 'process'],
+  check({ listeners: { check, issuer, admin }, process: { checkWorkers } }, { refuse }) {
+    const ofWorkers = Array.from({ length: checkWorkers }, (_, index) => addressOf(check.address, index + 1));
+    if (ofWorkers.some((address) => parseAddress(address) === undefined))
+      refuse(['listeners', 'check', 'address'], `expected an address with each number from 1 to ${checkWorkers} in it`);
+    const seen = new Map(ofWorkers.map((address) => [address, 'listeners.check.address']));
     for (const [name, address] of [
       ...(issuer.enabled ? [['issuer', issuer.address] as const] : []),
       ['admin', admin.address] as const,
@@ -48,7 +51,7 @@ const addressesDiffer: Rule = {
 };
 
 function isLocal(text: string): boolean {
-  const address = parseAddress(text);
+  const address = parseAddress(addressOf(text, 1));
   return address !== undefined && isLoopback(address);
 }
 

@@ -5,14 +5,17 @@ import type { RedisSettings } from '../schema.ts';
 import type { Rule, RuleContext } from './rule.ts';
 
 /** Each process would accept the same proof once. */
-const oneWorker: Rule = {
+const oneMemory: Rule = {
   needs: ['process', 'store'],
   check({ process, store }, { refuse }) {
-    if (process.checkWorkers === 1) return;
+    const { model, checkWorkers } = process;
+    const why = 'with store.type memory: each worker would have a memory of its own and accept the same proof once';
+    if (model === 'multi' && store.type === 'memory') refuse(['process', 'model'], `expected "single" ${why}`);
+    if (model === 'multi' || checkWorkers === 1) return;
     refuse(
       ['process', 'checkWorkers'],
       store.type === 'memory'
-        ? 'expected 1 with store.type memory: each worker would have a memory of its own and accept the same proof once'
+        ? `expected 1 ${why}`
         : 'expected 1 with process.model single: there is one process for everything',
     );
   },
@@ -82,4 +85,4 @@ function transport(redis: RedisSettings, allowPlaintext: boolean, refuse: RuleCo
     refuse(['tls'], 'expected certFile and keyFile together');
 }
 
-export const storeRules: readonly Rule[] = [oneWorker, clocks, freshMemory, redisRules];
+export const storeRules: readonly Rule[] = [oneMemory, clocks, freshMemory, redisRules];

@@ -3,7 +3,7 @@
  * A message is the phrase that follows "expected" in an error; a description is the row of the reference.
  */
 import * as v from 'valibot';
-import { parseAddress } from '../../core/address.ts';
+import { addressOf, parseAddress } from '../../core/address.ts';
 import { Secret } from '../../core/secret.ts';
 
 /** A setting that may be left out. The description holds unit, meaning and consequence; the default is the second argument. */
@@ -60,6 +60,14 @@ export function address() {
   return v.pipe(
     v.string(ADDRESS),
     v.check((value) => parseAddress(value) !== undefined, ADDRESS),
+  );
+}
+
+/** An address that may hold `{worker}`. */
+export function addressPerWorker() {
+  return v.pipe(
+    v.string(ADDRESS),
+    v.check((value) => parseAddress(addressOf(value, 1)) !== undefined, ADDRESS),
   );
 }
 

@@ -1,7 +1,7 @@
 /** `listeners.*`: where the three fronts listen and what protects them. */
 import * as v from 'valibot';
 import { duration, origin, size } from '../../core/settings.ts';
-import { address, file, flag, integer, list, setting, text, unset } from './fields.ts';
+import { address, addressPerWorker, file, flag, integer, list, setting, text, unset } from './fields.ts';
 
 const checkTls = v.strictObject({
   certFile: v.pipe(file(), v.description('Certificate chain of the listener, PEM. Read again when it changes.')),
@@ -19,9 +19,9 @@ const checkTls = v.strictObject({
 
 const check = v.strictObject({
   address: setting(
-    address(),
+    addressPerWorker(),
     '127.0.0.1:9001',
-    'Where Envoy asks. Off loopback it needs `tls`, `meshTls` or `insecure.plaintextCheck`: whoever can call Check can spend one-time values.',
+    'Where Envoy asks. With `process.model: multi` it may hold `{worker}`, which stands for 1, 2, ...: each worker has an address of its own then, and Envoy an endpoint for each. Off loopback it needs `tls`, `meshTls` or `insecure.plaintextCheck`: whoever can call Check can spend one-time values.',
   ),
   socketMode: setting(
     text(/^0[0-7]{3}$/, 'an octal mode in quotes, such as "0660"'),

@@ -1,0 +1,17 @@
+/** A bug: what is in flight is refused, the stack is logged, never request data, and whoever started the process starts it again. */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Events } from '../telemetry/events.ts';
+
+const EXIT_CRASH = 70;
+const CRASH_WRITE_MS = 50;
+
+export function onCrash(events: Events, denyInFlight: () => void): void {
+  const crash = async (kind: 'exception' | 'rejection', thrown: unknown) => {
+    denyInFlight();
+    await events.crash(kind, thrown);
+    await pause(CRASH_WRITE_MS);
+    process.exit(EXIT_CRASH);
+  };
+  process.on('uncaughtException', (error) => void crash('exception', error));
+  process.on('unhandledRejection', (reason) => void crash('rejection', reason));
+}
