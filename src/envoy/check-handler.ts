@@ -1,6 +1,6 @@
 /**
- * One Check, bytes to bytes. It starts from a prepared deny and replaces it only at the end: whatever throws, hangs or ends early
- * before that leaves it in place. Transport is `server.ts`, judgement `authenticate.ts`.
+ * One Check, bytes to bytes. It starts from a prepared deny and replaces it only at the end: whatever throws or ends early before
+ * that leaves it in place. Transport is `server.ts`; judgement is `authenticate.ts`, which settles within the budget whatever hangs.
  */
 import type { Arrival, Authenticate } from '../authenticate.ts';
 import type { Clock } from '../core/clock.ts';
@@ -54,9 +54,6 @@ export interface CheckHandlerParts {
 const MESSAGE_OVERHEAD_BYTES = 256 * 1024;
 const LEAST_MESSAGE_BYTES = 512 * 1024;
 
-/** How much longer than its budget a judgement is waited for: it ends itself, and knows better what to answer. */
-const GRACE_MS = 10;
-
 const PREPARED: Readonly<Record<FaultResponse, Uint8Array>> = {
   denied: preparedDeny('denied'),
   error: preparedDeny('error'),
@@ -105,7 +102,7 @@ export function createCheckHandler(parts: CheckHandlerParts): CheckHandler {
         const settings = parts.settings();
         answer = PREPARED[settings.faultResponse];
         const budgetMs = budgetFor(settings.checkBudget, call);
-        answer = await endingAfter(budgetMs + GRACE_MS, judge(message, call, settings, budgetMs), answer);
+        answer = await judge(message, call, settings, budgetMs);
       } catch (thrown) {
         events.fault('internal', thrown);
       } finally {
@@ -120,11 +117,3 @@ export function createCheckHandler(parts: CheckHandlerParts): CheckHandler {
 }
 
 type Settings = ReturnType<CheckHandlerParts['settings']>;
-
-/** The promise's value, or `otherwise` when it takes longer; what comes later is dropped. */
-function endingAfter<T>(ms: number, promise: Promise<T>, otherwise: T): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => resolve(otherwise), ms);
-    promise.then(resolve, reject).finally(() => clearTimeout(timer));
-  });
-}

@@ -44,22 +44,34 @@ export function removals(
   seen: readonly string[],
   consumed: readonly string[],
 ): string[] {
-  const keep = new Set(written.map(([name]) => name));
-  const remove = new Set<string>();
-  for (const name of seen) if (hasPrefix(name, prefix)) remove.add(name.toLowerCase());
+  const remove: string[] = [];
+  const add = (name: string) => {
+    if (!remove.includes(name) && !written.some(([kept]) => kept === name)) remove.push(name);
+  };
+  for (const name of seen) if (hasPrefix(name, prefix)) add(name.toLowerCase());
   // Even when not seen: a header that something between us adds is gone too.
-  for (const name of NAMES) remove.add(`${prefix}${name}`);
+  for (const name of ownNames(prefix)) add(name);
   for (const name of consumed) {
     if (name.startsWith(':') || name.toLowerCase() === 'host')
       throw new Fault('internal', 'a scheme consumed what is no header');
-    remove.add(name.toLowerCase());
+    add(name.toLowerCase());
   }
-  return [...remove].filter((name) => !keep.has(name));
+  return remove;
+}
+
+/** There is one prefix at a time, and joining it to the names costs as much as all the rest. */
+let own = { prefix: '', names: [] as readonly string[] };
+
+function ownNames(prefix: string): readonly string[] {
+  if (own.prefix !== prefix) own = { prefix, names: NAMES.map((name) => `${prefix}${name}`) };
+  return own.names;
 }
 
 /** Some backends read `_` as `-`, and all of them ignore case. */
 function hasPrefix(name: string, prefix: string): boolean {
-  return name.length >= prefix.length && name.slice(0, prefix.length).toLowerCase().replaceAll('_', '-') === prefix;
+  // Most headers differ in the first letter: looked at in both cases, before a copy is made.
+  if (name.length < prefix.length || (name.charCodeAt(0) | 0x20) !== prefix.charCodeAt(0)) return false;
+  return name.slice(0, prefix.length).toLowerCase().replaceAll('_', '-') === prefix;
 }
 
 /** Bytes outside `[A-Za-z0-9._~:@/+=,-]` as `%XX`: what is left is one token in any header grammar. */
