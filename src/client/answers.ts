@@ -22,9 +22,13 @@ export async function readRefusal(answer: Response, authScheme: string): Promise
   const checkId = typeof problem['check'] === 'string' ? problem['check'] : undefined;
   // HEAD has no body; its 401 tells the code in the header.
   const code = checkId === undefined ? parameters.get('error') : problem['code'];
+  return isClientErrorCode(code) ? { code, checkId, parameters, serverTimeMs: serverTimeOf(answer) } : undefined;
+}
+
+/** What a refusal because of the time tells besides. Unix ms. */
+export function serverTimeOf(answer: Response): number | undefined {
   const time = answer.headers.get('auth-server-time') ?? '';
-  const serverTimeMs = /^[1-9][0-9]{0,15}$/.test(time) ? Number(time) : undefined;
-  return isClientErrorCode(code) ? { code, checkId, parameters, serverTimeMs } : undefined;
+  return /^[1-9][0-9]{0,15}$/.test(time) ? Number(time) : undefined;
 }
 
 export function errorOf(refusal: RefusedRequest, answer: Response): CountersignError {
