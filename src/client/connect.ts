@@ -1,7 +1,7 @@
 /** The issuer for calls beside requests: registration, login, logout. What is called is the scheme's (`schemes/<name>/client.ts`). */
-import type { IssuerConnection } from '../core/signer.ts';
+import type { IssuerConnection, MessageChannel } from '../core/signer.ts';
 import { secureOrigin } from './client.ts';
-import { createIssuer } from './issuer.ts';
+import { createIssuer, type Issuer } from './issuer.ts';
 
 export interface IssuerAddress {
   /** Name of the scheme whose endpoints are called, such as `opaque-pop`. */
@@ -15,7 +15,16 @@ export interface IssuerAddress {
 }
 
 /** @throws {CountersignError} `request_unsuitable` for an address without TLS that is not on loopback. */
-export function connectIssuer({ scheme, baseUrl, issuerUrl, fetch: given }: IssuerAddress): IssuerConnection {
+export function connectIssuer(address: IssuerAddress): IssuerConnection {
+  return issuerAt(address).connect(address.scheme);
+}
+
+/** The same for protocols whose messages are signed as text. */
+export function connectMessages(address: IssuerAddress): MessageChannel {
+  return issuerAt(address).messages(address.scheme);
+}
+
+function issuerAt({ baseUrl, issuerUrl, fetch: given }: IssuerAddress): Issuer {
   const send: typeof fetch = given ?? ((input, init) => fetch(input, init));
-  return createIssuer(secureOrigin(issuerUrl ?? baseUrl), send).connect(scheme);
+  return createIssuer(secureOrigin(issuerUrl ?? baseUrl), send);
 }

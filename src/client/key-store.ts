@@ -16,6 +16,7 @@ interface DatabaseRequest<T> {
 interface ObjectStore {
   get(name: string): DatabaseRequest<unknown>;
   add(value: unknown, name: string): DatabaseRequest<unknown>;
+  put(value: unknown, name: string): DatabaseRequest<unknown>;
   delete(name: string): DatabaseRequest<undefined>;
 }
 interface Database {
@@ -55,6 +56,18 @@ export async function browserKey(name: string, alg: SignatureAlg = 'ES256'): Pro
 /** The key is gone for good: what it was registered for must be registered again. */
 export async function forgetBrowserKey(name: string): Promise<void> {
   await withStore((database) => done(database.transaction(STORE, 'readwrite').objectStore(STORE).delete(name)));
+}
+
+/** A text beside the keys. */
+export function readBrowserText(name: string): Promise<string | undefined> {
+  return withStore(async (database) => {
+    const kept = await done(database.transaction(STORE, 'readonly').objectStore(STORE).get(name));
+    return typeof kept === 'string' ? kept : undefined;
+  });
+}
+
+export async function writeBrowserText(name: string, text: string): Promise<void> {
+  await withStore((database) => done(database.transaction(STORE, 'readwrite').objectStore(STORE).put(text, name)));
 }
 
 async function read(database: Database, name: string): Promise<KeyPair | undefined> {

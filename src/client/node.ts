@@ -1,12 +1,13 @@
 /**
- * `countersign/client/node`: the client's keys in files. A private JWK, readable by its owner only; in the process it can't be read
+ * `countersign/client/node`: the client's keys and state in files. A private JWK, readable by its owner only; in the process it can't be read
  * out again.
  */
-import { open } from 'node:fs/promises';
+import { access, mkdir, open, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { platform } from 'node:process';
 import { CountersignError } from '../core/client-error.ts';
 import type { SignatureAlg } from '../core/directory.ts';
-import type { SigningKey } from '../core/signer.ts';
+import type { ClientState, SigningKey } from '../core/signer.ts';
 import { importPrivateJwk } from './keys.ts';
 
 const OTHERS = 0o077;
@@ -22,10 +23,52 @@ export async function createKeyFile(path: string, alg: SignatureAlg): Promise<Si
   const pair = (await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])) as { privateKey: CryptoKey };
   const { kty, crv, x, y, d } = await crypto.subtle.exportKey('jwk', pair.privateKey);
   const text = JSON.stringify(y === undefined ? { kty, crv, x, d } : { kty, crv, x, y, d });
+  await createFile(path, `${text}\n`);
+  return readKeyFile(path);
+}
+
+/**
+ * A client's state in a folder of its own: a file per key, `state.json` for the text, all of them readable by their owner only.
+ *
+ * @throws {CountersignError} `key_unusable` from its methods, when files can't be read or written.
+ */
+export function folderState(folder: string): ClientState {
+  const keyFile = (name: string) => join(folder, `${name}.jwk`);
+  const textFile = join(folder, 'state.json');
+  return {
+    async key(name) {
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      return (await exists(keyFile(name))) ? readKeyFile(keyFile(name)) : createKeyFile(keyFile(name), 'ES256');
+    },
+    forget: (name) => rm(keyFile(name), { force: true }),
+    async read() {
+      return (await exists(textFile)) ? (await readWhole(textFile)).text : undefined;
+    },
+    async write(text) {
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      const next = `${textFile}.next`;
+      await rm(next, { force: true });
+      await createFile(next, text);
+      await rename(next, textFile);
+    },
+  };
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await access(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** New, of mode 0600, and on the disk when it returns. */
+async function createFile(path: string, text: string): Promise<void> {
   try {
     const file = await open(path, 'wx', 0o600);
     try {
-      await file.writeFile(`${text}\n`);
+      await file.writeFile(text);
       await file.sync();
     } finally {
       await file.close();
@@ -33,7 +76,6 @@ export async function createKeyFile(path: string, alg: SignatureAlg): Promise<Si
   } catch (cause) {
     throw new CountersignError('key_unusable', `${path}: can not be written as a new file`, { cause });
   }
-  return readKeyFile(path);
 }
 
 async function readPrivateJson(path: string): Promise<unknown> {

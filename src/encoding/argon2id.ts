@@ -1,0 +1,29 @@
+/** Argon2id (RFC 9106, version 0x13) for clients, in WebAssembly: the server never runs it. */
+import { argon2id as run } from 'hash-wasm';
+
+export interface Argon2Cost {
+  readonly memoryKib: number;
+  readonly passes: number;
+  readonly lanes: number;
+}
+
+/**
+ * Stands still until it is done: a page runs it in a worker, or shows first that it will take a while.
+ *
+ * @param salt at least 8 bytes. @returns 32 bytes.
+ */
+export async function argon2id(
+  password: Uint8Array,
+  salt: Uint8Array,
+  { memoryKib, passes, lanes }: Argon2Cost,
+): Promise<Uint8Array> {
+  return run({
+    password,
+    salt,
+    memorySize: memoryKib,
+    iterations: passes,
+    parallelism: lanes,
+    hashLength: 32,
+    outputType: 'binary',
+  });
+}
