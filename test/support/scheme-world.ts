@@ -139,7 +139,7 @@ export function createSchemeWorld(definition: SchemeDefinition, options: WorldOp
     resources,
     scheme: undefined as unknown as Scheme, // Below: it may use what counts its steps while it is made.
     settings,
-    ring: options.ring ?? ringWith('challenge-mac', 'wrap', 'pepper', 'token-signing'),
+    ring: options.ring ?? ringWith('challenge-mac', 'wrap', 'pepper', 'token-signing', 'opaque-setup'),
     verifications: 0,
     steps: 0,
     failAtStep: undefined,
