@@ -187,17 +187,16 @@ export function schemeConformance(scheme: SchemeUnderTest, stores: readonly Stor
         expect(writesOf(world.store)).toEqual([]);
       });
     } else {
-      test.each(ALTERED_REQUEST.filter(([title]) => uncovered[title] === undefined))(
-        'refuses with signature_invalid an altered request, the right one still passes (CT-11): %s',
-        async (_title, change) => {
+      for (const [title, change] of ALTERED_REQUEST.filter(([name]) => uncovered[name] === undefined)) {
+        test(`refuses with signature_invalid an altered request, the right one still passes (CT-11): ${title}`, async () => {
           const { world, client } = await enter();
           const proven = await client.prove(REQUEST);
           world.store.calls.length = 0;
           expect(await codeOf(world.judge(change(proven)))).toBe('signature_invalid');
           expect(writesOf(world.store)).toEqual([]);
           expect(await outcomeOf(world.judge(proven))).toBe('allow');
-        },
-      );
+        });
+      }
 
       for (const [title, change] of ALTERED_REQUEST.filter(([name]) => uncovered[name] !== undefined)) {
         test(`what this profile does not cover: ${title}`, async () => {
