@@ -2,6 +2,8 @@
 import type { Signer } from '../core/signer.ts';
 import type { Options, Values } from './command.ts';
 import { challengeSignatureSigner } from './signers/challenge-signature.ts';
+import { clientChallengeSigner } from './signers/client-challenge.ts';
+import { opaquePopSigner } from './signers/opaque-pop.ts';
 
 export interface TerminalSigner {
   /** Its options as the help shows them, behind `--scheme NAME`. */
@@ -14,4 +16,6 @@ export interface TerminalSigner {
 
 export const SIGNERS: Readonly<Record<string, TerminalSigner>> = {
   'challenge-signature': challengeSignatureSigner,
+  'client-challenge': clientChallengeSigner,
+  'opaque-pop': opaquePopSigner,
 };

@@ -1,0 +1,15 @@
+/** `--scheme client-challenge`: a key in a file. Each call logs in anew. */
+import { readKeyFile } from '../../client/node.ts';
+import { clientChallenge } from '../../schemes/client-challenge/client.ts';
+import { optional, required } from '../command.ts';
+import type { TerminalSigner } from '../signers.ts';
+
+export const clientChallengeSigner: TerminalSigner = {
+  usage: '--key FILE',
+  options: { key: { type: 'string' } },
+  async signer(values) {
+    const tenant = optional(values, 'tenant');
+    const key = await readKeyFile(required(values, 'key'));
+    return clientChallenge({ key, ...(tenant !== undefined && { tenant }) });
+  },
+};
