@@ -4,13 +4,26 @@
  */
 export { type ClientErrorCode, CountersignError } from '../core/client-error.ts';
 export type { PublicJwk, SignatureAlg } from '../core/directory.ts';
-export type { IssuerConnection, Signer, SigningKey } from '../core/signer.ts';
+export type { ClientState, IssuerConnection, MessageChannel, Signer, SigningKey } from '../core/signer.ts';
 export { type Client, type ClientOptions, createClient, type SignedRequest } from './client.ts';
-export { connectIssuer, type IssuerAddress } from './connect.ts';
+export { connectIssuer, connectMessages, type IssuerAddress } from './connect.ts';
 export { enrol, type Enrolled, type Enrolment } from './enrol.ts';
 export { browserKey, forgetBrowserKey } from './key-store.ts';
 export { generateKeyPair, type KeyPair, signingKey, thumbprint } from './keys.ts';
+export { browserState, memoryState } from './state.ts';
 
+export {
+  loginV0Passphrase,
+  registerV0Passphrase,
+  requestV0Registration,
+  type V0Device,
+  v0Device,
+  type V0Passphrase,
+  v0PassphraseSession,
+} from '../schemes/better-auth/v0/client.ts';
+export type { ClientSession } from '../schemes/better-auth/v0/client-session.ts';
+export { type Deriving, passphraseKey } from '../schemes/better-auth/v0/passphrase.ts';
+export type { V0Access } from '../schemes/better-auth/v0/replies.ts';
 export { challengeSignature, type ChallengeSignatureCredential } from '../schemes/challenge-signature/client.ts';
 export { clientChallenge, type ClientChallengeCredential } from '../schemes/client-challenge/client.ts';
 export {

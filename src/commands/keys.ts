@@ -9,6 +9,7 @@ import { randomBytes } from '../crypto/random.ts';
 import { encodeBase64url } from '../encoding/base64url.ts';
 import { addKey, retireKey, rotateKey } from '../keys/ring-changes.ts';
 import { readRingFile, writeRingFile } from '../keys/ring-file.ts';
+import { createSetup } from '../schemes/opaque-pop/setup.ts';
 import { RingError, type StoredKey } from '../keys/ring.ts';
 import {
   CommandError,
@@ -73,9 +74,12 @@ async function generate(values: Values): Promise<void> {
   const file = required(values, 'ring');
   const before = existsSync(file) ? await readRing(file) : [];
   const at = optional(values, 'activate-at');
+  const use = useOf(required(values, 'use'));
   const order = {
-    use: useOf(required(values, 'use')),
+    use,
     ...algOption(values),
+    // Random bytes are no setup: its halves must fit each other.
+    ...(use === 'opaque-setup' && { setup: await createSetup() }),
     ...(at !== undefined && { activateAtMs: timeOf(at) }),
     nowMs: Date.now(),
     random: randomBytes,
