@@ -291,7 +291,7 @@ export function schemeConformance(scheme: SchemeUnderTest, stores: readonly Stor
 
     const { freshness } = scheme;
     if (freshness !== undefined) {
-      const { aheadMs, validForMs, leadMs } = freshness;
+      const { aheadMs, validForMs } = freshness;
 
       test.each([
         [-aheadMs - 1, 'not_yet_valid'],

@@ -121,8 +121,19 @@ const seed = underTest('seed', {
   codes: { forged: 'out_of_sync', unknown: 'out_of_sync' },
   uncovered: Object.fromEntries(
     [
-      ...['method', 'scheme', 'authority', 'path', 'query', 'query removed', 'border of authority and path'],
-      ...['one bit of the body', 'body emptied', 'body removed', 'body lengthened', 'target', 'body'],
+      'method',
+      'scheme',
+      'authority',
+      'path',
+      'query',
+      'query removed',
+      'border of authority and path',
+      'one bit of the body',
+      'body emptied',
+      'body removed',
+      'body lengthened',
+      'target',
+      'body',
     ].map((part) => [part, 'allow'] as const),
   ),
   malformed: [
