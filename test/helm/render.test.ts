@@ -165,6 +165,8 @@ test.each([
   ['cert-manager', ['certManager={"enabled":true,"issuerRef":{}}'], 'certManager.enabled: expected'],
   ['redis-single', ['admin={"existingSecret":"a"}'], 'expected config.insecure.wideAdmin'],
   ['redis-single', ['sidecar={"injection":"admissionPolicy"}'], 'expected none with mode standalone'],
+  ['redis-single', ['config.listeners={"check":{"address":"0.0.0.0:900{worker}"}}'], 'expected one address'],
+  ['redis-single', ['config.process={"checkWorkers":"auto"}'], 'expected resources beside'],
   [undefined, [], 'config.store: expected the configuration'],
 ])('with %s values refuses %j', async (values, set, message) => {
   await expect(render({ ...(values !== undefined && { values }), set })).rejects.toThrow(message);
@@ -199,19 +201,26 @@ test.each([
 });
 
 test.each([
-  ['standalone', [], '1000m', '160Mi', '256Mi'],
-  ['standalone', ['config.process={"checkWorkers":4}'], '4250m', '768Mi', '1280Mi'],
-  ['sidecar', [], '50m', '128Mi', '256Mi'],
+  ['standalone', [], '1250m', '384Mi', '768Mi'],
+  ['standalone', ['config.process={"checkWorkers":4}'], '4250m', '864Mi', '1536Mi'],
+  ['standalone', ['config.process={"model":"single"}'], '1000m', '128Mi', '256Mi'],
+  ['standalone', ['config.schemes={"opaque-pop":{}}'], '1250m', '512Mi', '1024Mi'],
+  ['memory', [], '1000m', '128Mi', '256Mi'],
 ] as const)(
   'with %s values and %j the resources are those of the processes',
   async (values, set, cpu, memory, limit) => {
-    const manifests = await render({ values, set });
-    const policy = ofKind(manifests, 'MutatingAdmissionPolicy')[0];
-    const resources = ofKind(manifests, 'Deployment')[0]?.spec.template.spec.containers[0].resources;
-    if (policy === undefined) expect(resources).toEqual({ requests: { cpu, memory }, limits: { memory: limit } });
-    else expect(policy.spec.mutations[0].jsonPatch.expression).toContain(`"requests": dyn({"cpu": dyn("${cpu}")`);
+    const [deployment] = ofKind(await render({ values, set }), 'Deployment');
+    const { resources } = deployment.spec.template.spec.containers[0];
+    expect(resources).toEqual({ requests: { cpu, memory }, limits: { memory: limit } });
   },
 );
+
+test('a sidecar asks for little', async () => {
+  const [policy] = ofKind(await render({ values: 'sidecar' }), 'MutatingAdmissionPolicy');
+  expect(policy.spec.mutations[0].jsonPatch.expression).toContain(
+    '"resources": dyn({"limits": dyn({"memory": dyn("256Mi")}), "requests": dyn({"cpu": dyn("50m"), "memory": dyn("128Mi")})})',
+  );
+});
 
 describe('NetworkPolicy', () => {
   const policyOf = async (values: string, set: readonly string[] = []) =>
@@ -265,11 +274,4 @@ test('injection is rendered only where the cluster has it, refuses what it canno
   );
   expect(beta.apiVersion).toBe('admissionregistration.k8s.io/v1beta1');
   expect(problemsOf(beta)).toEqual([]);
-});
-
-test('what the chart carries is what deploy/ has', () => {
-  const deploy = join(chartFolder, '..', '..', 'deploy');
-  for (const file of readdirSync(join(chartFolder, 'files'))) {
-    expect(readFileSync(join(chartFolder, 'files', file), 'utf8')).toBe(readFileSync(join(deploy, file), 'utf8'));
-  }
 });

@@ -15,6 +15,10 @@ The configuration in force: what the chart decides, overwritten by .Values.confi
 {{- end -}}
 {{- $listeners := dict "check" $check "issuer" (dict "address" (ternary "127.0.0.1:8080" "0.0.0.0:8080" $isSidecar)) "admin" $admin -}}
 {{- $base := dict "version" 1 "deployment" .Values.mode "listeners" $listeners -}}
+{{- /* Not as many as the node has cores: pods scale out by replicas. */ -}}
+{{- if and (not $isSidecar) (ne (dig "store" "type" "" .Values.config) "memory") -}}
+{{- $_ := set $base "process" (dict "checkWorkers" 1) -}}
+{{- end -}}
 {{- if .Values.keys.existingSecret -}}
 {{- $_ := set $base "keys" (dict "ringFile" (printf "%s/keys/keyring.json" $secrets)) -}}
 {{- else if .Values.keys.generate -}}

@@ -19,24 +19,30 @@ capabilities: {drop: [ALL]}
 seccompProfile: {type: RuntimeDefault}
 {{- end }}
 
-{{/* By mode and workers, unless given. Memory: 256Mi a process, of which V8's heap takes 160 MB. */}}
+{{/*
+By processes, unless given: one, or a parent, the check workers and the issuer. 256Mi each, of which V8's heap takes 160 MB, and as much
+again for the thread of OPAQUE.
+*/}}
 {{- define "countersign.resources" -}}
+{{- $config := ternary dict (include "countersign.config" . | fromJson) (ne .Values.existingConfigMap "") -}}
+{{- $opaque := ternary 1 0 (hasKey (get $config "schemes" | default dict) "opaque-pop") -}}
+{{- $isSingle := or (eq .Values.mode "sidecar") (eq (dig "store" "type" "" $config) "memory") -}}
 {{- if .Values.resources -}}
 {{ toYaml .Values.resources }}
-{{- else if eq .Values.mode "sidecar" -}}
-requests: {cpu: 50m, memory: 128Mi}
-limits: {memory: 256Mi}
-{{- else -}}
-{{- $config := ternary dict (include "countersign.config" . | fromJson) (ne .Values.existingConfigMap "") -}}
-{{- $workers := dig "process" "checkWorkers" 1 $config -}}
-{{- $workers = ternary 2 ($workers | int) (eq ($workers | toString) "auto") -}}
-{{- $hasOpaque := hasKey (get $config "schemes" | default dict) "opaque-pop" -}}
-{{- $more := ternary 1 0 (or $hasOpaque (gt $workers 1)) -}}
+{{- else if eq (dig "process" "model" (ternary "single" "multi" $isSingle) $config) "single" -}}
 requests:
-  cpu: {{ add (mul $workers 1000) (mul $more 250) }}m
-  memory: {{ add (mul $workers 160) (mul $more 128) }}Mi
+  cpu: {{ add (ternary 50 1000 (eq .Values.mode "sidecar")) (mul $opaque 250) }}m
+  memory: {{ add 128 (mul $opaque 128) }}Mi
 limits:
-  memory: {{ mul (add $workers $more) 256 }}Mi
+  memory: {{ mul 256 (add 1 $opaque) }}Mi
+{{- else -}}
+{{- $workers := dig "process" "checkWorkers" 1 $config -}}
+{{- if eq ($workers | toString) "auto" }}{{ fail "resources: expected resources beside process.checkWorkers: auto, which takes all cores of the node" }}{{ end -}}
+requests:
+  cpu: {{ add (mul $workers 1000) 250 }}m
+  memory: {{ add (mul $workers 160) 224 (mul $opaque 128) }}Mi
+limits:
+  memory: {{ mul 256 (add $workers 2 $opaque) }}Mi
 {{- end -}}
 {{- end }}
 
@@ -132,7 +138,7 @@ readinessProbe:
 {{- if .Values.keys.generate }}
 {{- range .Values.keys.generateUses }}
 - name: countersign-key-{{ . }}
-  args: [keys, generate, --use, {{ . }}, --ring, /run/countersign-keys/keyring.json]
+  args: [keys, generate, --use, {{ . }}, {{ if eq . "token-signing" }}--alg, Ed25519, {{ end }}--ring, /run/countersign-keys/keyring.json]
 {{- include "countersign.step" $ | nindent 2 }}
 {{- end }}
 {{- end }}

@@ -13,12 +13,14 @@
 {{- end -}}
 {{- end -}}
 {{- $check := get (get $config "listeners") "check" -}}
+{{- if contains "{worker}" (get $check "address") -}}
+{{- fail "config.listeners.check.address: expected one address: a Service has one port, and Envoy balances over pods" -}}
+{{- end -}}
 {{- $insecure := get $config "insecure" | default dict -}}
 {{- if and (eq .Values.mode "standalone") (not (hasKey $check "tls")) (not (get $check "meshTls")) (not (get $insecure "plaintextCheck")) -}}
 {{- fail "the check listener is reached over the network: expected tls.existingSecret or certManager.enabled, or config.listeners.check.meshTls where a mesh does mutual TLS (config.insecure.plaintextCheck waives it)" -}}
 {{- end -}}
-{{- $adminAddress := dig "listeners" "admin" "address" "" $config -}}
-{{- if and .Values.admin.existingSecret (not (get $insecure "wideAdmin")) (not (hasPrefix "127.0.0.1:" $adminAddress)) -}}
+{{- if and .Values.admin.existingSecret (not (get $insecure "wideAdmin")) -}}
 {{- fail "admin.existingSecret: the admin API would be served in plaintext on the pod's address: expected config.insecure.wideAdmin: true beside it" -}}
 {{- end -}}
 {{- end -}}
