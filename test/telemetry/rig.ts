@@ -69,13 +69,18 @@ export const SCHEMES: readonly SchemeMetrics[] = [
 ];
 
 export function createRig(
-  options: { level?: LogLevel; decisions?: 'all' | 'denials' | 'none'; subjects?: 'hash' | 'plain' } = {},
+  options: {
+    level?: LogLevel;
+    decisions?: 'all' | 'denials' | 'none';
+    subjects?: 'hash' | 'plain';
+    schemes?: readonly SchemeMetrics[];
+  } = {},
 ): Rig {
   const file = createLogFile();
   const clock = createFakeClock(NOW_MS);
   const logger = createLogger({ clock, level: options.level ?? 'info', role: 'single', version: '1.2.3', fd: file.fd });
   const metrics = createMetrics({
-    schemes: SCHEMES,
+    schemes: options.schemes ?? SCHEMES,
     build: { version: '1.2.3', commit: 'abc', node: 'v26' },
     role: 'single',
   });
