@@ -8,21 +8,15 @@
  *
  * The second form loads any ext_authz server with one recorded CheckRequest, again and again.
  */
-import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { stringify } from 'yaml';
-import { formatRing } from '../src/keys/ring.ts';
-import { freePort } from '../scripts/processes.ts';
-import { root } from '../scripts/tool.ts';
 import { ringWith } from '../test/support/key-ring.ts';
 import { startRedis } from '../test/support/redis.ts';
 import { cpuUs, rssMb } from './accounting.ts';
 import { closedLoop, openCaller, openLoop, percentile } from './load.ts';
 import { commandUs, verificationUs } from './parts.ts';
-import { newClient, signedChecks } from './proofs.ts';
+import { newClient, signedChecks, startChallengeSignature } from './challenge-signature.ts';
+import { startAllowServer, type Running } from './service.ts';
 
 const IN_FLIGHT = 32;
 /** So long that the compilers have come to rest: they would count as much as a quarter of a Check. */
@@ -60,7 +54,7 @@ async function foreign(address: string): Promise<void> {
     throw new Error('expected --pid and --message beside --target');
   const message = new Uint8Array(await readFile(values.message));
   const repeat = (count: number) => Array.from({ length: count }, () => message);
-  print([await measure('the target', address, Number(values.pid), repeat)]);
+  print([await measure('the target', { address, pid: Number(values.pid) }, repeat)]);
 }
 
 async function own(): Promise<void> {
@@ -85,76 +79,30 @@ async function own(): Promise<void> {
   }
 }
 
-/** What the transport costs: the same server program, every Check answered by prepared bytes. */
 async function floor(): Promise<Row> {
-  const folder = await mkdtemp(join(tmpdir(), 'cs-bench-'));
-  const address = `unix:${join(folder, 'check.sock')}`;
-  const server = start('bench/allow-server.ts', [address]);
+  const server = await startAllowServer();
   try {
-    await untilAnswers(address);
-    const message = signedChecks(ringWith('challenge-mac'), newClient('floor'), 1);
-    return await measure('an allow, transport alone', address, server.pid ?? 0, (count) =>
-      Array.from({ length: count }, () => message[0] as Uint8Array),
-    );
+    const [message = new Uint8Array(0)] = signedChecks(ringWith('challenge-mac'), newClient('floor'), 1);
+    return await measure('an allow, transport alone', server, (count) => Array.from({ length: count }, () => message));
   } finally {
-    server.kill('SIGKILL');
-    await rm(folder, { recursive: true, force: true });
+    await server.stop();
   }
 }
 
 async function full(name: string, redisUrl: string | undefined): Promise<Row> {
-  const folder = await mkdtemp(join(tmpdir(), 'cs-bench-'));
-  const [adminPort, issuerPort] = [await freePort(), await freePort()];
-  const address = `unix:${join(folder, 'check.sock')}`;
   const ring = ringWith('challenge-mac');
   const client = newClient('alice');
-  const write = async (file: string, text: string) => {
-    await writeFile(join(folder, file), text, { mode: 0o600 });
-    return join(folder, file);
-  };
-  const plenty = { rate: '1000000/s', burst: 1_000_000 };
-  const config = await write(
-    'config.yaml',
-    stringify({
-      version: 1,
-      store: redisUrl === undefined ? { type: 'memory' } : { type: 'redis', redis: { urls: [redisUrl] } },
-      ...(redisUrl === undefined && { insecure: { freshMemoryStore: true } }),
-      clock: { skew: '1s' },
-      envoy: { checkBudget: '5s' },
-      process: { shedDelay: '10s' },
-      keys: { ringFile: await write('ring.json', formatRing(ring)) },
-      directory: {
-        dummyAlg: 'ES256',
-        file: await write(
-          'users.json',
-          JSON.stringify({ users: [{ user: client.user, keys: [{ kid: 'k1', jwk: client.publicJwk }] }] }),
-        ),
-      },
-      listeners: {
-        check: { address },
-        issuer: { address: `127.0.0.1:${issuerPort}` },
-        admin: { address: `127.0.0.1:${adminPort}` },
-      },
-      schemes: { 'challenge-signature': { challenges: 'stateless', inBand: false, lifetime: '300s' } },
-      routes: { api: { schemes: ['challenge-signature'], publicOrigins: ['https://api.example.com'] } },
-      rateLimit: { perSource: plenty, perCredential: plenty, issuer: plenty },
-    }),
-  );
-  const server = start('src/cli.ts', ['serve', '--config', config]);
+  const service = await startChallengeSignature(ring, client, redisUrl);
   try {
-    await untilAnswers(address);
-    await new Promise((done) => setTimeout(done, 2500)); // Redis: past the horizon.
-    return await measure(name, address, server.pid ?? 0, (count) => signedChecks(ring, client, count));
+    return await measure(name, service, (count) => signedChecks(ring, client, count));
   } finally {
-    server.kill('SIGKILL');
-    await rm(folder, { recursive: true, force: true });
+    await service.stop();
   }
 }
 
 async function measure(
   name: string,
-  address: string,
-  pid: number,
+  { address, pid }: Pick<Running, 'address' | 'pid'>,
   make: (count: number) => readonly Uint8Array[],
 ): Promise<Row> {
   // Made before the connection: who connects and then says nothing is put out.
@@ -177,21 +125,6 @@ async function measure(
     rssLoaded,
     allowed: `${allowed}/${checks}`,
   };
-}
-
-function start(program: string, args: readonly string[]): ChildProcess {
-  return spawn(process.execPath, [join(root, program), ...args], { stdio: 'ignore', cwd: root });
-}
-
-async function untilAnswers(address: string): Promise<void> {
-  for (let attempt = 0; attempt < 200; attempt += 1) {
-    const caller = openCaller(address);
-    const answer = await caller.check(new Uint8Array(0)).catch(() => undefined);
-    caller.close();
-    if (answer !== undefined) return;
-    await new Promise((done) => setTimeout(done, 50));
-  }
-  throw new Error(`no answer at ${address}`);
 }
 
 function print(rows: readonly Row[]): void {

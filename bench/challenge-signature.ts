@@ -1,6 +1,7 @@
-/** Signed Checks of challenge-signature (P-256, stateless challenge), made ahead of time with the ring's own key. */
+/** challenge-signature under measurement: P-256, stateless challenges, Checks signed ahead of time with the ring's own key. */
 import { createHash } from 'node:crypto';
 import type { RingKey } from '../src/core/keyring.ts';
+import type { StoredKey } from '../src/keys/ring.ts';
 import { generateKeyPair, sign, type PrivateJwk } from '../src/crypto/signatures.ts';
 import { createKeyring } from '../src/keys/key-ring.ts';
 import { systemClock } from '../src/core/clock.ts';
@@ -9,6 +10,7 @@ import { createChallenges } from '../src/schemes/challenge-signature/challenge.t
 import { formatProof, signedBytes } from '../src/schemes/challenge-signature/message.ts';
 import { encodeBase64url } from '../src/encoding/base64url.ts';
 import { encodeCheck } from '../test/envoy-front/check-builder.ts';
+import { startService, type Running } from './service.ts';
 
 export interface Client {
   readonly user: string;
@@ -18,6 +20,24 @@ export interface Client {
 
 export function newClient(user: string): Client {
   return { user, ...generateKeyPair('ES256') };
+}
+
+export function startChallengeSignature(
+  ring: readonly StoredKey[],
+  client: Client,
+  redisUrl: string | undefined,
+): Promise<Running> {
+  const users = [{ user: client.user, keys: [{ kid: 'k1', jwk: client.publicJwk }] }];
+  return startService({
+    ring,
+    redisUrl,
+    files: { 'users.json': JSON.stringify({ users }) },
+    settings: (pathOf) => ({
+      directory: { dummyAlg: 'ES256', file: pathOf('users.json') },
+      schemes: { 'challenge-signature': { challenges: 'stateless', inBand: false, lifetime: '300s' } },
+      routes: { api: { schemes: ['challenge-signature'], publicOrigins: ['https://api.example.com'] } },
+    }),
+  });
 }
 
 const BODY = new TextEncoder().encode('{"amount":50,"to":"bob@example.com"}');
