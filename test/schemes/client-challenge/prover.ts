@@ -1,5 +1,5 @@
 /** Clients of client-challenge in a world: logins signed by hand, so that each member can be another one. */
-import type { PublicJwk, SignatureAlg } from '../../../src/core/directory.ts';
+import type { PublicJwk, SignatureAlg, UserRecord } from '../../../src/core/directory.ts';
 import { generateKeyPair, sign, thumbprint, type PrivateJwk } from '../../../src/crypto/signatures.ts';
 import { randomBytes } from '../../../src/crypto/random.ts';
 import { encodeBase64url } from '../../../src/encoding/base64url.ts';
@@ -30,8 +30,9 @@ export async function registered(
   world: SchemeWorld,
   user: string,
   key: KeyPair,
-  { tenant = 'default', uses = [NAME], expiresAt = null as number | null, ...changes } = {},
+  options: Partial<UserRecord> & { tenant?: string; uses?: readonly string[]; expiresAt?: number } = {},
 ): Promise<void> {
+  const { tenant = 'default', uses = [NAME], expiresAt = null, ...changes } = options;
   const keys = [userKey('k1', key.publicJwk, uses, expiresAt)];
   await world.users.save(userRecord(user, { attributes: { role: 'admin' }, keys, ...changes }), tenant);
   const owned = await world.users.ownerOf(tenant, thumbprint(key.publicJwk));
