@@ -112,7 +112,9 @@ function routeSettings(routeName: string, route: RouteConfig, { tree, listed, is
     // What is wrong with the scheme's own settings is said there already.
     else
       issues.push(
-        ...result.issues.filter((issue) => issue.below.length === 0 || Object.hasOwn(overrides, issue.below[0] ?? '')),
+        ...result.issues.filter(({ below: [first] }) =>
+          first === undefined ? Object.keys(overrides).length > 0 : Object.hasOwn(overrides, first),
+        ),
       );
   }
   return outputs;
