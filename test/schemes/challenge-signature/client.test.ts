@@ -51,8 +51,8 @@ test('asks the issuer for its user, and for its tenant when it has one', async (
 
 test('signs with what an answer brought, once, the newest first', async () => {
   const { signer, issuer, bodies } = setup();
-  await signer.accepted(carrying(1));
-  await signer.refused({ code: 'stale', parameters: carrying(2) });
+  await signer.accepted(carrying(1), []);
+  await signer.refused({ code: 'stale', parameters: carrying(2) }, []);
   expect([await signedWith(signer, issuer), await signedWith(signer, issuer)]).toEqual([numbered(2), numbered(1)]);
   expect(bodies).toEqual([]);
   expect(await signedWith(signer, issuer)).toBe(numbered(101));
@@ -60,34 +60,36 @@ test('signs with what an answer brought, once, the newest first', async () => {
 
 test('drops what has expired on the server clock, keeps what expires now', async () => {
   const { signer, issuer } = setup();
-  await signer.accepted(carrying(1, NOW_MS - 1));
+  await signer.accepted(carrying(1, NOW_MS - 1), []);
   expect(await signedWith(signer, issuer)).toBe(numbered(101));
-  await signer.accepted(carrying(2, NOW_MS));
+  await signer.accepted(carrying(2, NOW_MS), []);
   expect(await signedWith(signer, issuer)).toBe(numbered(2));
 });
 
 test('keeps the newest eight', async () => {
   const { signer, issuer } = setup();
-  for (let n = 1; n <= 20; n += 1) await signer.accepted(carrying(n));
+  for (let n = 1; n <= 20; n += 1) await signer.accepted(carrying(n), []);
   for (let n = 20; n > 12; n -= 1) expect(await signedWith(signer, issuer)).toBe(numbered(n));
   expect(await signedWith(signer, issuer)).toBe(numbered(101));
 });
 
 test('ignores answers that bring no challenge, or half of one', async () => {
   const { signer, issuer } = setup();
-  await signer.accepted(new Map());
-  await signer.accepted(new Map([['challenge', numbered(1)]]));
+  await signer.accepted(new Map(), []);
+  await signer.accepted(new Map([['challenge', numbered(1)]]), []);
   await signer.accepted(
     new Map<string, string | number>([
       ['challenge', 5],
       ['expires_at', NOW_MS + 1],
     ]),
+    [],
   );
   await signer.accepted(
     new Map<string, string | number>([
       ['challenge', numbered(1)],
       ['expires_at', 'soon'],
     ]),
+    [],
   );
   expect(await signedWith(signer, issuer)).toBe(numbered(101));
 });
@@ -103,5 +105,5 @@ test.each([
   ['rate_limited', false],
   ['unavailable', false],
 ])('after %s another proof is worth trying: %s', async (code, isWorthIt) => {
-  expect(await setup().signer.refused({ code, parameters: new Map() })).toBe(isWorthIt);
+  expect(await setup().signer.refused({ code, parameters: new Map() }, [])).toBe(isWorthIt);
 });
