@@ -5,6 +5,7 @@
 export { type ClientErrorCode, CountersignError } from '../core/client-error.ts';
 export type { PublicJwk, SignatureAlg } from '../core/directory.ts';
 export type { ClientState, IssuerConnection, MessageChannel, Signer, SigningKey } from '../core/signer.ts';
+export { browserChains } from './chains.ts';
 export { type Client, type ClientOptions, createClient, type SignedRequest } from './client.ts';
 export { connectIssuer, connectMessages, type IssuerAddress } from './connect.ts';
 export { enrol, type Enrolled, type Enrolment } from './enrol.ts';
@@ -38,3 +39,13 @@ export {
   type PasswordSession,
   registerPassword,
 } from '../schemes/opaque-pop/client.ts';
+export { timeScrambled } from '../schemes/time-scrambled/client.ts';
+export {
+  type Anchors,
+  type ChainEnrolment,
+  type ChainWish,
+  enrolChains,
+  keepEnrolment,
+  makeChains,
+} from '../schemes/time-scrambled/client-enrol.ts';
+export type { ChainStorage, HeldLane } from '../schemes/time-scrambled/client-state.ts';

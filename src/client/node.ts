@@ -10,6 +10,9 @@ import type { SignatureAlg } from '../core/directory.ts';
 import type { ClientState, SigningKey } from '../core/signer.ts';
 import { importPrivateJwk } from './keys.ts';
 
+export { type ChainFile, openChainFile } from './node-chains.ts';
+import { oneAtATime } from './state.ts';
+
 const OTHERS = 0o077;
 
 /** @throws {CountersignError} `key_unusable` when it is not there, not a private JWK, or others may read or write it. */
@@ -28,7 +31,7 @@ export async function createKeyFile(path: string, alg: SignatureAlg): Promise<Si
 }
 
 /**
- * A client's state in a folder of its own: a file per key, `state.json` for the text, all of them readable by their owner only.
+ * A client's state in a folder of its own, for one process at a time: a file per key, `state.json` for the text, all of them readable by their owner only.
  *
  * @throws {CountersignError} `key_unusable` from its methods, when files can't be read or written.
  */
@@ -51,6 +54,7 @@ export function folderState(folder: string): ClientState {
       await createFile(next, text);
       await rename(next, textFile);
     },
+    exclusive: oneAtATime(),
   };
 }
 

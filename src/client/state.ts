@@ -20,6 +20,7 @@ export function memoryState(): ClientState {
     async write(text) {
       kept = text;
     },
+    exclusive: oneAtATime(),
   };
 }
 
@@ -34,5 +35,19 @@ export function browserState(name: string): ClientState {
     forget: (key) => forgetBrowserKey(`${name}/${key}`),
     read: () => readBrowserText(`${name}/`),
     write: (text) => writeBrowserText(`${name}/`, text),
+    exclusive: (run) => navigator.locks.request(`countersign/${name}`, run),
+  };
+}
+
+/** As much of the Web Locks API as is used here, so that the library needs no browser's types. Pages and workers of an origin share them. */
+declare const navigator: { readonly locks: { request<T>(name: string, run: () => Promise<T>): Promise<T> } };
+
+/** Within this process. */
+export function oneAtATime(): ClientState['exclusive'] {
+  let last: Promise<unknown> = Promise.resolve();
+  return (run) => {
+    const mine = last.then(run, run);
+    last = mine.catch(() => undefined);
+    return mine;
   };
 }

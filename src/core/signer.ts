@@ -86,7 +86,7 @@ export interface MessageChannel {
   nowMs(): number;
 }
 
-/** What a client keeps from one run to the next: named keys, and one text that says how far it is. One client at a time. */
+/** What a client keeps from one run to the next: named keys, and one text that says how far it is. */
 export interface ClientState {
   /** The P-256 key of this name; made, and kept, when there is none. */
   key(name: string): Promise<SigningKey>;
@@ -96,4 +96,6 @@ export interface ClientState {
   read(): Promise<string | undefined>;
   /** Resolves once the text is kept. */
   write(text: string): Promise<void>;
+  /** Runs one at a time, among all who share the state where that is possible: two messages of one chain at once look like a theft. */
+  exclusive<T>(run: () => Promise<T>): Promise<T>;
 }

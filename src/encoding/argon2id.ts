@@ -1,5 +1,4 @@
-/** Argon2id (RFC 9106, version 0x13) for clients, in WebAssembly: the server never runs it. */
-import { argon2id as run } from 'hash-wasm';
+/** Argon2id (RFC 9106, version 0x13) for clients, in WebAssembly that is loaded when first asked for. The server never runs it. */
 
 export interface Argon2Cost {
   readonly memoryKib: number;
@@ -17,6 +16,7 @@ export async function argon2id(
   salt: Uint8Array,
   { memoryKib, passes, lanes }: Argon2Cost,
 ): Promise<Uint8Array> {
+  const { argon2id: run } = await import('hash-wasm');
   return run({
     password,
     salt,
