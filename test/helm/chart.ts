@@ -38,7 +38,7 @@ export async function render(rendering: Rendering): Promise<Manifest[]> {
 export async function renderNotes(rendering: Rendering): Promise<string> {
   const printed = await helm([
     ...['install', 'rel', chartFolder, '--namespace', 'auth', '--dry-run=client'],
-    ...flags(rendering),
+    ...flags({ ...rendering, apis: [] }),
   ]);
   return printed.slice(printed.indexOf('\nNOTES:\n') + '\nNOTES:\n'.length);
 }

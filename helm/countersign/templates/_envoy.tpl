@@ -4,7 +4,25 @@
 {{- $config := .Files.Get "files/envoy.yaml" | fromYaml -}}
 {{- $listener := index $config.static_resources.listeners 0 -}}
 {{- $manager := (index (index $listener.filter_chains 0).filters 0).typed_config -}}
-{{- list (index $manager.http_filters 0) | toYaml -}}
+{{- $filter := index $manager.http_filters 0 -}}
+{{- if not .Values.existingConfigMap -}}
+{{- $settings := get (include "countersign.config" . | fromJson) "envoy" | default dict -}}
+{{- with (get $settings "maxRequestBytes") -}}
+{{- $_ := set $filter.typed_config.with_request_body "max_request_bytes" (include "countersign.bytes" . | int) -}}
+{{- end -}}
+{{- with (get $settings "identityPrefix") -}}
+{{- $expression := $filter.typed_config.decoder_header_mutation_rules.allow_expression -}}
+{{- $_ := set $expression "regex" ($expression.regex | replace "x[-_]auth[-_].*" (printf "%s.*" (. | replace "-" "[-_]"))) -}}
+{{- end -}}
+{{- end -}}
+{{- list $filter | toYaml -}}
+{{- end }}
+
+{{/* Bytes of a size such as 1048576, 64KiB, 1MiB. */}}
+{{- define "countersign.bytes" -}}
+{{- $text := ternary (printf "%d" (. | int)) (toString .) (kindIs "float64" .) -}}
+{{- $number := regexFind "^[0-9]+" $text | int -}}
+{{- if hasSuffix "MiB" $text -}}{{ mul $number 1048576 }}{{- else if hasSuffix "KiB" $text -}}{{ mul $number 1024 }}{{- else -}}{{ $number }}{{- end -}}
 {{- end }}
 
 {{/* The clusters of the release: over the pod's socket, or over the network. */}}
