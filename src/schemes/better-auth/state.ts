@@ -4,7 +4,7 @@
  * | record | class, parts | value | lifetime | absence means |
  * |---|---|---|---|---|
  * | seen nonce | `c`: `nonce`, access key, nonce | owner | as long as its message is fresh | accept, hence the horizon |
- * | challenge | `o`: `v1-challenge` or `v0-challenge`, nonce | whom it is for, issuedAtMs | `challengeLifetime` | deny |
+ * | challenge | `o`: `v1-challenge` or `v0-challenge`, nonce | whom it is for, issuedAtMs | `challengeLifetime`, skew | deny |
  * | mark | `x`: `revoked-identity`, identity; `revoked-device`, identity, device | `1` | as long as a token it revokes may pass | accept, hence the horizon |
  *
  * The access key is in the key of a nonce so that nobody can burn another's.
@@ -72,12 +72,12 @@ export interface Challenges<T extends Challenge> {
 
 export function createChallenges<T extends Challenge>(
   kind: 'v0-challenge' | 'v1-challenge',
-  { store }: StoreParts,
+  { store, skewMs }: StoreParts,
   { key }: State,
   lifetimeMs: number,
 ): Challenges<T> {
   return {
-    issue: (nonce, challenge) => store.put(key('o', kind, nonce), JSON.stringify(challenge), lifetimeMs),
+    issue: (nonce, challenge) => store.put(key('o', kind, nonce), JSON.stringify(challenge), lifetimeMs + skewMs),
     async find(nonce, nowMs) {
       const text = await store.get(key('o', kind, nonce));
       if (text === null) return null;

@@ -95,7 +95,7 @@ export interface Reply {
   readonly status: number;
   readonly text: string;
   /** Parsed text. */
-  readonly json: Record<string, never>;
+  readonly json: unknown;
   readonly headers: ReadonlyMap<string, string>;
   /** The denial's, where there was one: it never leaves the process. */
   readonly code: string | undefined;
@@ -140,7 +140,7 @@ export async function call(
 
 function replyOf({ status, body, headers = [] }: Answer, code: string | undefined): Reply {
   const text = ArrayBuffer.isView(body) ? new TextDecoder().decode(body as Uint8Array) : JSON.stringify(body);
-  const json = (text.startsWith('{') ? JSON.parse(text) : {}) as Record<string, never>;
+  const json: unknown = text.startsWith('{') ? JSON.parse(text) : {};
   const error = (json as { error?: { code?: string } }).error?.code;
   return { status, text, json, headers: new Map(headers), code, error };
 }

@@ -115,9 +115,8 @@ function refreshSession(parts: V1Parts): Endpoint {
     if (found === null || !isStanding(found.record, token)) return deny('revoked', 'account or device is gone');
     if (!(await refreshes.spend(token.rotationHash))) deny('replayed', 'session was refreshed with this key before');
     const whose = { identity: token.subject, device: token.device };
-    // At its last millisecond a session can still be refreshed, to nothing.
-    const lifetimeMs = Math.max(1, token.refreshExpiryMs - nowMs);
-    if (!(await refreshes.permit(access.rotationHash, whose, lifetimeMs))) refuse('BA104', 'commitment in use');
+    if (!(await refreshes.permit(access.rotationHash, whose, token.refreshExpiryMs - nowMs)))
+      refuse('BA104', 'commitment in use');
     const { refreshExpiryMs } = token;
     return { access: { token: mint(parts, found.record, { ...access, ...whose, refreshExpiryMs }, nowMs) } };
   });

@@ -91,13 +91,13 @@ export function chainMessage(actor: Actor, more: object = {}, changes: Changes =
   return message({ authentication, ...more }, keyAt(actor.keys, actor.at + 1), changes);
 }
 
-export function container(linked: Actor, changes: Changes = {}): { payload: unknown; signature: string } {
-  const payload = { authentication: { ...authenticationAt(linked, 0), ...changes.authentication } };
-  return { payload, signature: (changes.signer ?? keyAt(linked.keys, 0)).sign(JSON.stringify(payload)) };
+export function container(fresh: Actor, changes: Changes = {}): { payload: unknown; signature: string } {
+  const payload = { authentication: { ...authenticationAt(fresh, 0), ...changes.authentication } };
+  return { payload, signature: (changes.signer ?? keyAt(fresh.keys, 0)).sign(JSON.stringify(payload)) };
 }
 
-export function linkMessage(actor: Actor, linked: Actor, changes: Changes = {}): string {
-  return chainMessage(actor, { link: container(linked) }, changes);
+export function linkMessage(actor: Actor, fresh: Actor, changes: Changes = {}): string {
+  return chainMessage(actor, { link: container(fresh) }, changes);
 }
 
 export function unlinkMessage(actor: Actor, device: string, changes: Changes = {}): string {
@@ -141,8 +141,8 @@ function accessAt({ keys }: Session, at: number) {
   return { publicKey: wordAt(keys, at), rotationHash: textDigest(wordAt(keys, at + 1)) };
 }
 
-export function createSessionMessage(actor: Actor, session: Session, challenge: string, changes: Changes = {}): string {
-  const authentication = { device: actor.device, nonce: challenge, ...changes.authentication };
+export function createSessionMessage(actor: Actor, session: Session, issued: string, changes: Changes = {}): string {
+  const authentication = { device: actor.device, nonce: issued, ...changes.authentication };
   return message({ access: accessAt(session, 0), authentication }, keyAt(actor.keys, actor.at), changes);
 }
 
@@ -201,8 +201,7 @@ export async function linked(world: SchemeWorld, actor: Actor): Promise<Actor> {
 
 export async function challenge(world: SchemeWorld, identity: string): Promise<string> {
   const { json } = await send(world, '/session/request', requestSessionMessage(identity));
-  return (json as { payload: { response: { authentication: { nonce: string } } } }).payload.response.authentication
-    .nonce;
+  return memberOf(json, 'payload', 'response', 'authentication', 'nonce');
 }
 
 export async function loggedIn(world: SchemeWorld, actor: Actor): Promise<Session> {
@@ -218,10 +217,14 @@ export async function refresh(world: SchemeWorld, session: Session): Promise<voi
 }
 
 export function tokenOf({ json }: Reply): string {
-  return (json as { payload: { response: { access: { token: string } } } }).payload.response.access.token;
+  return memberOf(json, 'payload', 'response', 'access', 'token');
 }
 
 /** One access message, judged. */
-export function access(world: SchemeWorld, session: Session, changes?: Parameters<typeof accessMessage>[2]) {
+export function visit(world: SchemeWorld, session: Session, changes?: Parameters<typeof accessMessage>[2]) {
   return world.judge(accessRequest(accessMessage(session, world.clock.nowMs(), changes)));
+}
+
+function memberOf(json: unknown, ...path: readonly string[]): string {
+  return path.reduce((value, name) => (value as Record<string, unknown>)[name], json) as string;
 }

@@ -16,7 +16,7 @@ import {
   linked,
   linkMessage,
   loggedIn,
-  access,
+  visit,
   newActor,
   nonce,
   recoverMessage,
@@ -294,7 +294,7 @@ describe('unlink (BA-09)', () => {
     second.at += 1;
     expect((await call(world, '/device/unlink', sent)).code).toBe('signature_invalid');
     expect((await call(world, '/device/rotate', chainMessage(second))).code).toBe('signature_invalid');
-    expect(await codeOf(access(world, session))).toBe('revoked');
+    expect(await codeOf(visit(world, session))).toBe('revoked');
     await rotate(world, actor);
   });
 
@@ -307,7 +307,7 @@ describe('unlink (BA-09)', () => {
     const device = newActor(actor.identity);
     await send(world, '/account/recover', recoverMessage(actor, device));
     const session = await loggedIn(world, device);
-    expect(await outcomeOf(access(world, session))).toBe('allow');
+    expect(await outcomeOf(visit(world, session))).toBe('allow');
   });
 });
 
