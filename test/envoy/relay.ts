@@ -36,7 +36,9 @@ export async function openRelay(): Promise<Relay> {
   const ask = async (message: Uint8Array) => {
     caller ??= openCaller(relay.to);
     const { messages } = await (await caller).call([framed(message)]);
-    return messages[0] ?? new Uint8Array(0);
+    const [answer] = messages;
+    if (answer === undefined) throw new Error('no answer'); // An empty one would be an allow.
+    return answer;
   };
   const server = await startServer({
     listener: { address },

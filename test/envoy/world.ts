@@ -35,6 +35,7 @@ export interface WorldOptions {
   readonly envoy?: EnvoyVersion;
   readonly store?: 'memory' | 'redis';
   readonly services?: number;
+  readonly concurrency?: number;
   readonly change?: (config: ServiceConfig) => void;
   readonly changeEnvoy?: (config: EnvoyTree) => void;
 }
@@ -45,6 +46,7 @@ export async function openWorld({
   envoy,
   store = 'memory',
   services,
+  concurrency,
   change,
   changeEnvoy,
 }: WorldOptions = {}): Promise<World> {
@@ -53,6 +55,7 @@ export async function openWorld({
     settings: { challenges: 'stateless', inBand: false, limits: { challenge: PLENTY } },
     ...(envoy !== undefined && { envoy }),
     ...(services !== undefined && { services }),
+    ...(concurrency !== undefined && { concurrency }),
     change(config) {
       config['envoy'] = { maxRequestBytes: MAX_BODY, checkBudget: PATIENCE };
       config['rateLimit'] = { perSource: PLENTY, perCredential: PLENTY, issuer: PLENTY };
