@@ -13,7 +13,7 @@ import { TOKEN_BYTES, type Order } from './message.ts';
 const RENEW_AT = 32;
 /** How long the chain before is kept, and then until a request on the new one was accepted. */
 const KEEP_OLD_MS = 3_600_000;
-/** After so many in a row something else is wrong. */
+/** When the request after so many in a row is refused too, something else is wrong. */
 const MAX_RESYNCS = 3;
 
 export interface Tools {
@@ -37,7 +37,7 @@ export interface Step {
 /** @throws {CountersignError} `out_of_sync` when the client has to enrol again. */
 export function nextStep(lane: Lane, tools: Tools): Step {
   if (!lane.isEnrolled) throw new CountersignError('key_unusable', 'the chain is not enrolled yet');
-  if (lane.resyncs >= MAX_RESYNCS) throw enrolAgain('brought back in step three times in vain');
+  if (lane.resyncs > MAX_RESYNCS) throw enrolAgain('brought back in step three times in vain');
   const { chain, profile } = lane;
   const renewal = lane.renewal ?? renewalInTime(lane, tools);
   if (renewal === null) return ordinary(lane, chain, (next) => ({ ...lane, chain: next }), tools);

@@ -80,7 +80,7 @@ export function timeScrambled(storage: ChainStorage): Signer {
         const y1 = token(info, 'y1');
         const isOurs = y1 !== undefined && (await isAuthentic(scrambling, info, acceptedBytes(step.lane.id, x1, y1)));
         const heads = isOurs ? await headsIn(info, y1, scrambling, step.lane, issuer.nowMs()) : [];
-        await held.write(formatLane(afterAllow(step, heads, Date.now(), await toolsOf())));
+        await held.write(formatLane(afterAllow(step, heads, issuer.nowMs(), await toolsOf())));
       });
     },
 
@@ -139,7 +139,7 @@ async function findStep({ held, step, scrambling, x1, issuer }: Flight, shown: H
   const message = resyncBytes(step.lane.id, x1, y1, typeof timeMs === 'number' ? timeMs : 0);
   if (!(await isAuthentic(scrambling, shown, message))) return false;
   const heads = await headsIn(shown, y1, scrambling, step.lane, issuer.nowMs());
-  const { lane, isFound } = resynchronised(step.lane, heads, Date.now(), await toolsOf());
+  const { lane, isFound } = resynchronised(step.lane, heads, issuer.nowMs(), await toolsOf());
   await held.write(formatLane(lane));
   return isFound;
 }
