@@ -86,6 +86,8 @@ function refuse(world: SchemeWorld, response: ServerResponse, thrown: unknown): 
       'Basic realm="other"',
       ...world.scheme.challenges(world.policy(), refused),
     ]);
+  if (thrown.code === 'stale' || thrown.code === 'not_yet_valid')
+    response.setHeader('auth-server-time', String(world.clock.nowMs()));
   if (thrown.options.retryAfterSeconds !== undefined)
     response.setHeader('retry-after', String(thrown.options.retryAfterSeconds));
   return problem(response, status, problemBody(status, wireCode(thrown.code), { check }));
