@@ -4,7 +4,7 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { Socket } from 'node:net';
+import { Server as NetServer, type Socket } from 'node:net';
 import { bind, type Attach } from '../listener/bind.ts';
 import { followTlsFiles, type CertificateEvents, type TlsFiles } from '../listener/tls-files.ts';
 import { respond, type ExchangeOptions } from './exchange.ts';
@@ -29,6 +29,8 @@ export interface HttpServer {
 }
 
 const MAX_HEADER_BYTES = 16 * 1024;
+/** How long a connection in use may take to bring the request whose answer says that it is the last. */
+const IDLE_MS = 500;
 const SOCKET_MODE = '0660';
 
 /** @throws {Error} with one line that says what to do, when the address is taken or the certificate can't be read. */
@@ -54,19 +56,25 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
   }
   return {
     address,
-    close(graceMs) {
+    async close(graceMs) {
       stopWatching();
-      server.close();
-      server.closeIdleConnections();
-      // The server itself waits only for connections that it has accepted.
-      return new Promise((resolve) => {
-        const cut = setTimeout(() => server.closeAllConnections(), graceMs);
-        onLast = () => {
-          clearTimeout(cut);
-          resolve();
-        };
-        if (connections.size === 0) onLast();
+      // Not the HTTP server's own close, which ends idle connections at once: a proxy may just be sending a request on one of them.
+      NetServer.prototype.close.call(server);
+      server.prependListener('request', (_request, response: ServerResponse) => {
+        response.shouldKeepAlive = false;
       });
+      const idle = setTimeout(() => server.closeIdleConnections(), Math.min(IDLE_MS, graceMs));
+      const cut = setTimeout(() => {
+        for (const connection of connections) connection.destroy();
+      }, graceMs);
+      // The server itself would wait only for connections that it has accepted.
+      await new Promise<void>((resolve) => {
+        onLast = resolve;
+        if (connections.size === 0) resolve();
+      });
+      clearTimeout(idle);
+      clearTimeout(cut);
+      server.close();
     },
   };
 }

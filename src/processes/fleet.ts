@@ -25,7 +25,7 @@ export interface Fleet {
   apply(next: Loaded): Promise<void>;
   /** Rolling: each successor is ready before its predecessor drains. @throws {Error} when one does not become ready; it is kept. */
   replace(): Promise<void>;
-  /** A first start is over when all check workers are ready; later one is enough. */
+  /** A first start is over when all are ready; later one check worker is enough. */
   isReady(): boolean;
   tooManyCrashes(): boolean;
   /** Check workers by state. */
@@ -85,7 +85,7 @@ export function createFleet({ loaded, set, env, events, clock, onUp }: FleetOpti
       order: { role, slot: slot.slot, file: inForce.file, text: textOf(inForce), set },
       env: { ...env, ...threads },
       onFacts: () => {
-        wereAllReady ||= checkSlots.every(({ current }) => isReady(current));
+        wereAllReady ||= slots.every(({ current }) => isReady(current));
       },
     });
     slot.startedAtMs = clock.monotonicMs();
@@ -205,7 +205,13 @@ export function createFleet({ loaded, set, env, events, clock, onUp }: FleetOpti
         states.filter((one) => one === state).length,
       ]);
     },
-    describe: () => [...living].map((member) => ({ role: member.role, state: stateOf(member), pid: member.pid })),
+    describe: () =>
+      [...living].map((member) => ({
+        role: member.role,
+        state: stateOf(member),
+        pid: member.pid,
+        connections: member.connections(),
+      })),
     async snapshots() {
       const asked = [...living]
         .filter((member) => member.phase() !== 'starting')

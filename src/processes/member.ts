@@ -58,6 +58,8 @@ export interface MemberOptions {
 }
 
 const EXIT_FAILED = 1;
+/** On a machine that is short of time, reading the code takes longest. */
+const LOAD_MS = 60_000;
 const START_MS = 10_000;
 /** Beyond what it was given to drain: answers, store and log have to be closed. */
 const END_MS = 5000;
@@ -73,7 +75,8 @@ export function startMember({ order, env, onFacts }: MemberOptions): Member {
   const ended = Promise.withResolvers<Ending>();
 
   child.on('message', (message: FromWorker) => {
-    if (message.kind === 'closed') connections -= 1;
+    if (message.kind === 'loaded') within(START_MS);
+    else if (message.kind === 'closed') connections -= 1;
     else if (message.kind === 'failed') started.reject(new StartFailed(message.message, message.exit));
     else if (message.kind === 'answer' || message.kind === 'refused') questions.settle(message);
     else {
@@ -85,10 +88,15 @@ export function startMember({ order, env, onFacts }: MemberOptions): Member {
       onFacts();
     }
   });
-  const late = setTimeout(() => {
-    started.reject(new StartFailed(`a worker was not up within ${START_MS / 1000} s`, EXIT_FAILED));
-    child.kill('SIGKILL');
-  }, START_MS);
+  let late: NodeJS.Timeout | undefined;
+  const within = (ms: number) => {
+    clearTimeout(late);
+    late = setTimeout(() => {
+      started.reject(new StartFailed(`a worker was not up within ${ms / 1000} s`, EXIT_FAILED));
+      child.kill('SIGKILL');
+    }, ms);
+  };
+  within(LOAD_MS);
   const end = (ending: Ending) => {
     phase = 'ended';
     clearTimeout(late);

@@ -84,6 +84,8 @@ export interface WorkerFacts {
 }
 
 export type FromWorker =
+  /** Its code is loaded. */
+  | { readonly kind: 'loaded' }
   /** It can answer, be it with 503. */
   | { readonly kind: 'started'; readonly facts: WorkerFacts }
   | { readonly kind: 'failed'; readonly message: string; readonly exit: number }

@@ -39,6 +39,7 @@ export async function runWorker(env: LoadOptions['env']): Promise<number> {
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR2'] as const) process.on(signal, () => undefined);
   const order = await new Promise<StartOrder>((resolve) => {
     process.once('message', (message: StartOrder) => resolve(message));
+    tell({ kind: 'loaded' });
   });
   const { role, file, text, set } = order;
   const load = (next: string) => loadConfig({ schemes, env, set, file, text: next });

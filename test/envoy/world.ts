@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import type { EnvoyTree } from '../../scripts/envoy-config.ts';
 import { extAuthz } from '../../scripts/envoy-config.ts';
 import type { EnvoyVersion } from '../../scripts/fetch-envoy.ts';
+import type { PublicJwk } from '../../src/core/directory.ts';
 import { generateKeyPair, sign } from '../../src/crypto/signatures.ts';
 import { decodeBase64url } from '../../src/encoding/base64url.ts';
 import { formatProof, signedBytes } from '../../src/schemes/challenge-signature/message.ts';
@@ -14,6 +15,8 @@ export interface World extends Deployment {
   /** `host:port` of Envoy. */
   readonly to: string;
   readonly redis: TestRedis | undefined;
+  /** Alice's, under the id `k1`. */
+  readonly publicJwk: PublicJwk;
   /** Value of the Authorization header: alice's proof for this request. */
   prove(request: ProvenRequest): Promise<string>;
   /** Checks decided so far, as countersign counts them: `route scheme outcome code` to number. */
@@ -83,6 +86,7 @@ export async function openWorld({
     ...deployment,
     to,
     redis,
+    publicJwk,
     async prove({ method, target, authority = to, scheme = 'http', body = new Uint8Array(0) }) {
       const answer = await fetch(`${deployment.url}/auth/challenge-signature/challenge`, {
         method: 'POST',

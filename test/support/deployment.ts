@@ -20,6 +20,8 @@ export interface DeploymentOptions {
   readonly envoy?: EnvoyVersion;
   /** How many countersigns there are, each an endpoint of Envoy's; default 1. More than one needs Redis. */
   readonly services?: number;
+  /** Threads of Envoy, each with a connection of its own; default 1. */
+  readonly concurrency?: number;
   /** Changes countersign's configuration before it starts. */
   readonly change?: (config: ServiceConfig) => void;
   /** Changes Envoy's configuration before it starts. */
@@ -43,7 +45,7 @@ export interface Deployment {
   /** Where Envoy asks, one for each countersign; the first is the one that everything else here is about. */
   readonly services: readonly Service[];
   /** A call of the admin API. @returns the answer's members. @throws Error for anything but 2xx. */
-  admin(method: 'PUT' | 'POST', path: string, body: object): Promise<Record<string, unknown>>;
+  admin(method: 'GET' | 'PUT' | 'POST', path: string, body?: object): Promise<Record<string, unknown>>;
   /** Changes countersign's configuration and has it reloaded. @throws Error when that is refused. */
   reconfigure(change: (config: ServiceConfig) => void): Promise<void>;
   /** The key ring, one `challenge-mac` key at first; written in one step, noticed by itself. */
@@ -69,6 +71,7 @@ export async function openDeployment({
   settings = {},
   envoy,
   services: count = 1,
+  concurrency = 1,
   change,
   changeEnvoy,
 }: DeploymentOptions = {}): Promise<Deployment> {
@@ -129,7 +132,7 @@ export async function openDeployment({
   startProcess(
     'Envoy',
     await envoyBinary(envoy),
-    ['-c', envoyFile, '--disable-hot-restart', '--concurrency', '1', '--log-level', 'warning'],
+    ['-c', envoyFile, '--disable-hot-restart', '--concurrency', String(concurrency), '--log-level', 'warning'],
     log('envoy'),
   );
   const stop = async () => {
@@ -155,7 +158,7 @@ export async function openDeployment({
 
   const call: Deployment['admin'] = async (method, path, body) => {
     const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
-    const init = { method, headers, body: JSON.stringify(body) };
+    const init = { method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) };
     const answer = await fetch(`http://127.0.0.1:${admin}/admin/v1/${path}`, init);
     if (!answer.ok) throw new Error(`admin answered ${answer.status}: ${await answer.text()}`);
     return (await answer.json()) as Record<string, unknown>;
