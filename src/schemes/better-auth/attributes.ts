@@ -11,12 +11,22 @@ const MAX_DEPTH = 8;
 const EXPECTED =
   'attributes: an object of at most 4 KiB and depth 8 of ASCII text without <, > and &, booleans, null, safe integers, lists and objects, no member named auth or like an integer';
 
+/** A member of an admin call. */
 export function attributes() {
+  return v.custom<Attributes>(isAttributes, EXPECTED);
+}
+
+/** The same in the configuration file, whose schema is published: there it is a map. */
+export function attributesSetting() {
   return v.pipe(
     v.record(v.string(), v.unknown(), EXPECTED),
-    v.check((value) => isPlain(value, MAX_DEPTH) && JSON.stringify(value).length <= MAX_BYTES, EXPECTED),
-    v.transform((value): Attributes => value),
+    v.check((value) => isAttributes(value), EXPECTED),
   );
+}
+
+function isAttributes(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  return isPlain(value, MAX_DEPTH) && JSON.stringify(value).length <= MAX_BYTES;
 }
 
 /** `auth` is what the sidecar says of itself, integers would be printed in another order. */

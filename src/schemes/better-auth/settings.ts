@@ -1,7 +1,7 @@
 /** Settings of `schemes.better-auth`: unit, default and reason of each stand in its description, which the reference prints. */
 import * as v from 'valibot';
 import { duration, limit, origin } from '../../core/settings.ts';
-import { attributes } from './attributes.ts';
+import { attributesSetting } from './attributes.ts';
 import { publicKey } from './fields.ts';
 
 const described = <S extends v.GenericSchema>(schema: S, text: string) => v.pipe(schema, v.description(text));
@@ -208,7 +208,7 @@ export const settings = v.pipe(
       false,
     ),
     defaultAttributes: v.optional(
-      described(attributes(), 'Attributes of every token; those of the account go over them.'),
+      described(attributesSetting(), 'Attributes of every token; those of the account go over them.'),
       {},
     ),
     issuer: v.optional(

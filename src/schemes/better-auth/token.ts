@@ -43,7 +43,8 @@ const wireTime = () =>
     v.transform((text) => parseWireTime(text) ?? Number.NaN),
     v.check((ms) => Number.isSafeInteger(ms)),
   );
-const attributes = () => v.record(v.string(), v.unknown());
+const attributes = () =>
+  v.custom<Attributes>((value) => typeof value === 'object' && value !== null && !Array.isArray(value));
 
 const V1 = v.strictObject({
   serverIdentity: publicKey('serverIdentity'),
