@@ -53,18 +53,24 @@ env:
 {{- end -}}
 {{- end }}
 
+{{/* In a pod of somebody else's the name must not be one that he has. */}}
+{{- define "countersign.adminPortName" -}}
+{{ ternary "countersign" "admin" (eq .Values.mode "sidecar") }}
+{{- end }}
+
 {{- define "countersign.probes" -}}
+{{- $port := include "countersign.adminPortName" . -}}
 startupProbe:
-  httpGet: {path: /readyz, port: admin}
+  httpGet: {path: /readyz, port: {{ $port }}}
   periodSeconds: 1
   failureThreshold: 60
 livenessProbe:
-  httpGet: {path: /healthz, port: admin}
+  httpGet: {path: /healthz, port: {{ $port }}}
   periodSeconds: 10
   timeoutSeconds: 2
   failureThreshold: 3
 readinessProbe:
-  httpGet: {path: /readyz, port: admin}
+  httpGet: {path: /readyz, port: {{ $port }}}
   periodSeconds: 5
   timeoutSeconds: 2
   failureThreshold: 2
@@ -75,7 +81,7 @@ readinessProbe:
 - {name: check, containerPort: {{ include "countersign.port" (list . "check") }}, protocol: TCP}
 - {name: issuer, containerPort: {{ include "countersign.port" (list . "issuer") }}, protocol: TCP}
 {{- end }}
-- {name: admin, containerPort: {{ include "countersign.port" (list . "admin") }}, protocol: TCP}
+- {name: {{ include "countersign.adminPortName" . }}, containerPort: {{ include "countersign.port" (list . "admin") }}, protocol: TCP}
 {{- end }}
 
 {{- define "countersign.volumeMounts" -}}
@@ -104,29 +110,29 @@ readinessProbe:
 {{/* Secrets are readable by the group that fsGroup names, and by nobody else. */}}
 {{- define "countersign.volumes" -}}
 - name: countersign-config
-  configMap: {name: {{ include "countersign.configMap" . }}, defaultMode: 0444}
+  configMap: {name: {{ include "countersign.configMap" . }}, defaultMode: 292} # 0444
 - name: countersign-run
   emptyDir: {medium: Memory, sizeLimit: 1Mi}
 - name: countersign-tmp
   emptyDir: {medium: Memory, sizeLimit: 16Mi}
 {{- if .Values.keys.existingSecret }}
 - name: countersign-keys
-  secret: {secretName: {{ .Values.keys.existingSecret }}, defaultMode: 0440}
+  secret: {secretName: {{ .Values.keys.existingSecret }}, defaultMode: 288} # 0440
 {{- else if .Values.keys.generate }}
 - name: countersign-keys
   emptyDir: {medium: Memory, sizeLimit: 1Mi}
 {{- end }}
 {{- with .Values.admin.existingSecret }}
 - name: countersign-admin
-  secret: {secretName: {{ . }}, defaultMode: 0440}
+  secret: {secretName: {{ . }}, defaultMode: 288} # 0440
 {{- end }}
 {{- with .Values.redis.existingSecret }}
 - name: countersign-redis
-  secret: {secretName: {{ . }}, defaultMode: 0440}
+  secret: {secretName: {{ . }}, defaultMode: 288} # 0440
 {{- end }}
 {{- with (include "countersign.tlsSecret" .) }}
 - name: countersign-tls
-  secret: {secretName: {{ . }}, defaultMode: 0440}
+  secret: {secretName: {{ . }}, defaultMode: 288} # 0440
 {{- end }}
 {{- with .Values.extraVolumes }}
 {{ toYaml . }}

@@ -32,11 +32,12 @@ const CUSTOM: Readonly<Record<string, readonly (readonly [file: string, ...kinds
   'istio-1.31.json': [
     [
       'istio.io/api@v1.31.4/kubernetes/customresourcedefinitions.gen.yaml',
-      ...['AuthorizationPolicy', 'DestinationRule', 'EnvoyFilter', 'PeerAuthentication', 'ServiceEntry'],
+      ...['AuthorizationPolicy', 'DestinationRule', 'EnvoyFilter', 'PeerAuthentication'],
     ],
   ],
   'gateway-api-1.6.json': [
     [`${gatewayApi}referencegrants.yaml`, 'ReferenceGrant'],
+    [`${gatewayApi}backendtlspolicies.yaml`, 'BackendTLSPolicy'],
     [`${gatewayApi}gateways.yaml`, 'Gateway'],
     [`${gatewayApi}httproutes.yaml`, 'HTTPRoute'],
   ],
@@ -44,7 +45,6 @@ const CUSTOM: Readonly<Record<string, readonly (readonly [file: string, ...kinds
     [`${gateway}securitypolicies.yaml`, 'SecurityPolicy'],
     [`${gateway}envoypatchpolicies.yaml`, 'EnvoyPatchPolicy'],
     [`${gateway}clienttrafficpolicies.yaml`, 'ClientTrafficPolicy'],
-    [`${gateway}backendtrafficpolicies.yaml`, 'BackendTrafficPolicy'],
   ],
   'prometheus-operator-0.85.json': [
     [`${operator}servicemonitors.yaml`, 'ServiceMonitor'],
@@ -101,7 +101,7 @@ function customKinds(file: string, wanted: readonly string[]): [string, unknown]
     return spec.versions.map((version) => {
       const { openAPIV3Schema } = version['schema'] as { openAPIV3Schema: Tree };
       const schema = bare(openAPIV3Schema) as { properties: Tree };
-      schema.properties['metadata'] = { type: 'object' };
+      Object.assign(schema.properties, { apiVersion: true, kind: true, metadata: { type: 'object' } });
       return [`${spec.group}/${String(version['name'])} ${spec.names.kind}`, schema];
     });
   });
