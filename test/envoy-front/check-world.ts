@@ -40,9 +40,14 @@ export const SETTINGS: Settings = {
 
 export interface CheckWorldOptions {
   readonly store?: Store;
+  /** In place of a fresh one. */
+  readonly world?: SchemeWorld;
   /** In place of the scheme's own. */
   readonly scheme?: Scheme;
+  /** Of the route `api`. */
   readonly route?: Partial<Route>;
+  /** Further ones, each like `api` but for this. */
+  readonly others?: readonly (Partial<Route> & { readonly name: string })[];
   readonly settings?: Partial<Settings>;
   /** In place of the real judgement. */
   readonly authenticate?: Authenticate;
@@ -73,7 +78,7 @@ export const TRANSFER: RequestParts = {
 };
 
 export async function createCheckWorld(options: CheckWorldOptions = {}): Promise<CheckWorld> {
-  const world = createSchemeWorld(challengeSignature, options.store && { store: options.store });
+  const world = options.world ?? createSchemeWorld(challengeSignature, options.store && { store: options.store });
   const alice = await registered(world, 'alice');
   const events: string[] = [];
   const decisions: Course[] = [];
@@ -91,10 +96,11 @@ export async function createCheckWorld(options: CheckWorldOptions = {}): Promise
     realm: 'countersign',
     ...options.route,
   };
+  const all = [route, ...(options.others ?? []).map((other): Route => ({ ...route, label: other.name, ...other }))];
   const routes: RouteTable = {
-    byName: (name) => (name === 'api' ? route : undefined),
+    byName: (name) => all.find((one) => one.name === name),
     match: () => undefined,
-    routes: [route],
+    routes: all,
   };
   const plenty = { periodMs: 1, burst: 1_000_000 };
   const authenticate = createAuthenticate({

@@ -23,9 +23,9 @@ async function open(options: WorldOptions = {}): Promise<World> {
 function startLoad(world: World, lanes = 4): () => Promise<Record<string, number>> {
   const statuses: Record<string, number> = {};
   const agent = new Agent({ keepAlive: true });
-  let isOver = false;
+  const end = new AbortController();
   const lane = async () => {
-    while (!isOver) {
+    while (!end.signal.aborted) {
       const authorization = await world.prove({ method: 'GET', target: '/a' });
       const status = await get(`${world.url}/a`, authorization, agent);
       statuses[status] = (statuses[status] ?? 0) + 1;
@@ -33,7 +33,7 @@ function startLoad(world: World, lanes = 4): () => Promise<Record<string, number
   };
   const running = Promise.all(Array.from({ length: lanes }, lane));
   return async () => {
-    isOver = true;
+    end.abort();
     await running;
     agent.destroy();
     return statuses;
@@ -66,8 +66,12 @@ test(`EV-32 ${ROUNDS} rolling restarts under load fail no request`, async () => 
       const interval = '0.1s';
       cluster(config, 'countersign').health_checks = [
         {
-          ...{ timeout: '2s', interval, no_traffic_interval: interval, unhealthy_interval: interval },
-          ...{ unhealthy_threshold: 2, healthy_threshold: 1 },
+          timeout: '2s',
+          interval,
+          no_traffic_interval: interval,
+          unhealthy_interval: interval,
+          unhealthy_threshold: 2,
+          healthy_threshold: 1,
           grpc_health_check: { service_name: 'envoy.service.auth.v3.Authorization' },
         },
       ];
