@@ -4,6 +4,7 @@ import type { EnvoyTree } from '../../scripts/envoy-config.ts';
 import { extAuthz } from '../../scripts/envoy-config.ts';
 import type { EnvoyVersion } from '../../scripts/fetch-envoy.ts';
 import type { PublicJwk } from '../../src/core/directory.ts';
+import type { KeyUse } from '../../src/core/keyring.ts';
 import { generateKeyPair, sign } from '../../src/crypto/signatures.ts';
 import { decodeBase64url } from '../../src/encoding/base64url.ts';
 import { formatProof, signedBytes } from '../../src/schemes/challenge-signature/message.ts';
@@ -37,6 +38,7 @@ export const MAX_BODY = 4096;
 export interface WorldOptions {
   readonly envoy?: EnvoyVersion;
   readonly store?: 'memory' | 'redis';
+  readonly ringUses?: readonly KeyUse[];
   readonly services?: number;
   readonly concurrency?: number;
   readonly change?: (config: ServiceConfig) => void;
@@ -48,6 +50,7 @@ const PLENTY = { rate: '100000/s', burst: 1_000_000 };
 export async function openWorld({
   envoy,
   store = 'memory',
+  ringUses,
   services,
   concurrency,
   change,
@@ -57,6 +60,7 @@ export async function openWorld({
   const deployment = await openDeployment({
     settings: { challenges: 'stateless', inBand: false, limits: { challenge: PLENTY } },
     ...(envoy !== undefined && { envoy }),
+    ...(ringUses !== undefined && { ringUses }),
     ...(services !== undefined && { services }),
     ...(concurrency !== undefined && { concurrency }),
     change(config) {

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { type EnvoyTree, extAuthz, renderEnvoy } from '../../scripts/envoy-config.ts';
 import { envoyBinary, type EnvoyVersion } from '../../scripts/fetch-envoy.ts';
+import type { KeyUse } from '../../src/core/keyring.ts';
 import { formatRing } from '../../src/keys/ring.ts';
 import { freePort, startProcess, stopAll, stopProcess, whenAnswers } from '../../scripts/processes.ts';
 import { ringWith } from './key-ring.ts';
@@ -16,6 +17,8 @@ import { ringWith } from './key-ring.ts';
 export interface DeploymentOptions {
   /** Settings of challenge-signature, as in the file. */
   readonly settings?: object;
+  /** Default: `challenge-mac`. */
+  readonly ringUses?: readonly KeyUse[];
   /** Default: the newest. */
   readonly envoy?: EnvoyVersion;
   /** How many countersigns there are, each an endpoint of Envoy's; default 1. More than one needs Redis. */
@@ -48,7 +51,7 @@ export interface Deployment {
   admin(method: 'GET' | 'PUT' | 'POST', path: string, body?: object): Promise<Record<string, unknown>>;
   /** Changes countersign's configuration and has it reloaded. @throws Error when that is refused. */
   reconfigure(change: (config: ServiceConfig) => void): Promise<void>;
-  /** The key ring, one `challenge-mac` key at first; written in one step, noticed by itself. */
+  /** The key ring, one key of each use at first; written in one step, noticed by itself. */
   readonly ringFile: string;
   /** All that countersign has written so far. */
   log(): Promise<string>;
@@ -69,6 +72,7 @@ export interface Service {
 /** One at a time in a test file. */
 export async function openDeployment({
   settings = {},
+  ringUses = ['challenge-mac'],
   envoy,
   services: count = 1,
   concurrency = 1,
@@ -91,7 +95,7 @@ export async function openDeployment({
     return join(folder, name);
   };
   const tokenFile = await write('token', token);
-  const ringFile = await write('ring.json', formatRing(ringWith('challenge-mac')));
+  const ringFile = await write('ring.json', formatRing(ringWith(...ringUses)));
   const configuration: ServiceConfig = {
     version: 1,
     store: { type: 'memory' },
