@@ -67,9 +67,9 @@ const packageHome = {
 };
 
 /** Runs in a browser as well as in Node. */
-const browserHalfOfScheme = '^src/schemes/[^/]+/(v[01]/)?(client|message)(-[a-z-]+)?[.]ts$';
+const browserHalfOfScheme = '^src/schemes/[^/]+/(v[01]/)?(client|message)[a-z-]*[.]ts$';
 const browserHalf = `^src/(core|encoding|client)/|${browserHalfOfScheme}`;
-const nodeHalfOfClient = '^src/client/node(-[a-z]+)?[.]ts$';
+const nodeHalfOfClient = '^src/client/node[a-z-]*[.]ts$';
 
 const pathOf = (part) => (part.endsWith('.ts') ? `^src/${part.replace('.', '[.]')}$` : `^src/${part}/`);
 const anyOf = (parts) => parts.map(pathOf).join('|');
