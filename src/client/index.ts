@@ -23,8 +23,8 @@ export {
   v0PassphraseSession,
 } from '../schemes/better-auth/v0/client.ts';
 export type { ClientSession } from '../schemes/better-auth/v0/client-session.ts';
-export { type Deriving, passphraseKey } from '../schemes/better-auth/v0/passphrase.ts';
-export type { V0Access } from '../schemes/better-auth/v0/replies.ts';
+export { type Deriving, passphraseKey } from '../schemes/better-auth/v0/client-passphrase.ts';
+export type { V0Access } from '../schemes/better-auth/v0/client-issuer.ts';
 export { challengeSignature, type ChallengeSignatureCredential } from '../schemes/challenge-signature/client.ts';
 export { clientChallenge, type ClientChallengeCredential } from '../schemes/client-challenge/client.ts';
 export {

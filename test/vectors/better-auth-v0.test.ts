@@ -10,13 +10,13 @@ import { textDigest } from '../../src/crypto/blake3.ts';
 import { formatAttributes } from '../../src/encoding/attributes.ts';
 import { encodeBase64url } from '../../src/encoding/base64url.ts';
 import { lpConcat, toHex, utf8 } from '../../src/encoding/bytes.ts';
-import { type Code, decode, encode, saltBytes } from '../../src/encoding/cesr.ts';
+import { decode, encode, saltBytes } from '../../src/encoding/cesr.ts';
 import { parseJsonDocument } from '../../src/encoding/strict-json.ts';
 import { Secret } from '../../src/core/secret.ts';
 import type { StoredKey } from '../../src/keys/ring.ts';
 import { decompressPoint } from '../../src/encoding/p256.ts';
-import { headerSignedBytes, parseHeaderProof } from '../../src/schemes/better-auth/header-message.ts';
-import { passphraseKey, preparePassphrase } from '../../src/schemes/better-auth/v0/passphrase.ts';
+import { headerSignedBytes, parseHeaderProof } from '../../src/schemes/better-auth/message-header.ts';
+import { passphraseKey, preparePassphrase } from '../../src/schemes/better-auth/v0/client-passphrase.ts';
 import { unpackToken } from '../../src/schemes/better-auth/token-text.ts';
 import { parseAuthHeader } from '../../src/encoding/auth-header.ts';
 import { readV0Body } from '../../src/schemes/better-auth/v0/access-body.ts';
@@ -37,11 +37,11 @@ const limits = { maxTokenChars: 8192, maxTokenBytes: 16_384 };
 
 function ringKey(use: RingKey['use'], name: keyof typeof keys | 'pepper'): StoredKey {
   const base = { kid: name, use, state: 'active', activateAtMs: null, retireAtMs: null, createdAtMs: 0 } as const;
-  if (name === 'pepper') return { ...base, alg: null, material: new Secret(PEPPER) } as unknown as StoredKey;
+  if (name === 'pepper') return { ...base, alg: null, material: new Secret(PEPPER) };
   const { seed, publicKey } = keys[name];
   const jwk = decompressPoint(decode(publicKey, ['1AAI']).raw);
   const d = encodeBase64url(decode(seed, ['Q']).raw);
-  return { ...base, alg: 'ES256', material: new Secret(utf8(JSON.stringify({ ...jwk, d }))) } as unknown as StoredKey;
+  return { ...base, alg: 'ES256', material: new Secret(utf8(JSON.stringify({ ...jwk, d }))) };
 }
 
 const RING = [
@@ -57,7 +57,7 @@ function vectorWorld(): { world: SchemeWorld; next(...words: readonly string[]):
   const random = (bytes: number): Uint8Array => {
     const word = queue.shift();
     if (word === undefined) throw new Error(`nobody said which ${bytes} bytes`);
-    return word.startsWith('0A') ? saltBytes(word) : decode(word, ['E' as Code]).raw;
+    return word.startsWith('0A') ? saltBytes(word) : decode(word, ['E']).raw;
   };
   Object.assign(world.resources, { random });
   return { world, next: (...words) => void queue.push(...words) };

@@ -1,6 +1,6 @@
 /**
  * The access message as an Authorization header, for bodies that are the API's own and for requests without one. Its signature covers
- * method, scheme, authority, target and body besides time, nonce and token; the wire is `header-message.ts`.
+ * method, scheme, authority, target and body besides time, nonce and token; the wire is `message-header.ts`.
  */
 import { coveredBody } from '../../core/body.ts';
 import { deny } from '../../core/decision.ts';
@@ -8,7 +8,7 @@ import type { AuthRequest, RoutePolicy } from '../../core/request.ts';
 import { sha256 } from '../../crypto/digest.ts';
 import { parseAuthHeader } from '../../encoding/auth-header.ts';
 import type { AccessMessage } from './access-message.ts';
-import { headerSignedBytes, parseHeaderProof } from './header-message.ts';
+import { headerSignedBytes, parseHeaderProof } from './message-header.ts';
 import type { Parts } from './parts.ts';
 import type { Settings } from './settings.ts';
 import { tokenDigest } from './tokens.ts';

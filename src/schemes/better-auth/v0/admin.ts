@@ -99,17 +99,10 @@ export function revoke(parts: V0Parts, accountId: string, what: Revocation): Pro
   const { clock, skewMs } = parts.resources;
   const nowMs = clock.nowMs();
   return change(parts, accountId, (account) => {
-    switch (what.kind) {
-      case 'account':
-        return tombstone(account, accountId, nowMs);
-      case 'sessions':
-        // A session may have been made by a clock that far ahead.
-        return withoutSessions(account, nowMs + skewMs + 1);
-      case 'device':
-        return withoutMethod(account, what.device);
-      case 'passphrase':
-        return withoutMethod(account, PASSPHRASE);
-    }
+    if (what.kind === 'account') return tombstone(account, accountId, nowMs);
+    // A session may have been made by a clock that far ahead.
+    if (what.kind === 'sessions') return withoutSessions(account, nowMs + skewMs + 1);
+    return withoutMethod(account, what.kind === 'device' ? what.device : PASSPHRASE);
   });
 }
 

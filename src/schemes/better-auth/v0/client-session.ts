@@ -10,10 +10,10 @@ import { utf8 } from '../../../encoding/bytes.ts';
 import { encode, newNonce } from '../../../encoding/cesr.ts';
 import { compressPoint } from '../../../encoding/p256.ts';
 import type { JsonValue } from '../../../encoding/strict-json.ts';
-import { formatHeaderProof, headerSignedBytes } from '../header-message.ts';
+import { formatHeaderProof, headerSignedBytes } from '../message-header.ts';
 import { AUTH_SCHEME, formatWireTime, parseWireTime, SCHEME } from '../message.ts';
-import type { MessageKey } from './passphrase.ts';
-import { members, text, type V0Issuer } from './replies.ts';
+import type { MessageKey } from './client-passphrase.ts';
+import { members, text, type V0Issuer } from './client-issuer.ts';
 
 /** What must be kept of a session. */
 export interface KeptSession {

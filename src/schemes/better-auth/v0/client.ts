@@ -1,13 +1,14 @@
 /**
  * Clients of v0 for the client library: a device, whose key is followed by one that it committed to, and a passphrase. Keys and state
- * are kept before a message that relies on them is sent. Messages are `replies.ts`, sessions `client-session.ts`. Browser-safe.
+ * are kept before a message that relies on them is sent. Messages are `client-issuer.ts`, sessions `client-session.ts`. Browser-safe.
  */
 import { CountersignError } from '../../../core/client-error.ts';
+import { within } from '../../../core/clock.ts';
 import type { ClientState } from '../../../core/signer.ts';
 import { newNonce } from '../../../encoding/cesr.ts';
 import { clientSession, type ClientSession, type KeptSession, messageKey, randomBytes } from './client-session.ts';
-import { type Deriving, type MessageKey, passphraseKey } from './passphrase.ts';
-import { members, text, type V0Access, v0Issuer, type V0Issuer } from './replies.ts';
+import { type Deriving, type MessageKey, passphraseKey } from './client-passphrase.ts';
+import { members, text, type V0Access, v0Issuer, type V0Issuer } from './client-issuer.ts';
 
 export interface V0Device extends Omit<ClientSession, 'drop'> {
   /** Undefined before it is registered. */
@@ -233,7 +234,7 @@ async function prove(issuer: V0Issuer, { accountId, passphrase }: V0Passphrase, 
   const first = await begin();
   const startMs = performance.now();
   const key = await passphraseKey(passphrase, stretching(first), deriving);
-  const { nonce } = performance.now() - startMs > PATIENCE_MS ? await begin() : first;
+  const { nonce } = within(0, Math.ceil(performance.now() - startMs), PATIENCE_MS) ? first : await begin();
   return { key, proof: { nonce: text(nonce), publicKey: key.word } };
 }
 

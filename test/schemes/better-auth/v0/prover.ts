@@ -9,7 +9,7 @@ import { utf8 } from '../../../../src/encoding/bytes.ts';
 import { encode, newNonce } from '../../../../src/encoding/cesr.ts';
 import { compressPoint } from '../../../../src/encoding/p256.ts';
 import { b64 } from '../../../support/bytes.ts';
-import { formatHeaderProof, headerSignedBytes } from '../../../../src/schemes/better-auth/header-message.ts';
+import { formatHeaderProof, headerSignedBytes } from '../../../../src/schemes/better-auth/message-header.ts';
 import { betterAuth } from '../../../../src/schemes/better-auth/index.ts';
 import { formatWireTime } from '../../../../src/schemes/better-auth/message.ts';
 import { packToken } from '../../../../src/schemes/better-auth/token-text.ts';
@@ -110,23 +110,33 @@ export function envelope(payload: object, key: Key): string {
   return `{"payload":${text},"signature":"${key.sign(text)}"}`;
 }
 
-export type Members = Readonly<Record<string, any>>;
+/** What replies hold, each of them some of it. */
+export interface Payload {
+  readonly registration: { readonly token: string };
+  readonly identification: { readonly accountId: string };
+  readonly authentication: { readonly nonce: string };
+  readonly passphraseAuthentication: { readonly nonce: string; readonly parameters: string; readonly salt: string };
+  readonly refresh: { readonly sessionId: string };
+  readonly access: { readonly token: object; readonly signature: string };
+  readonly success: true;
+  readonly requestDigest: string;
+}
 
 /** Members of a reply's payload. */
-export function payloadOf(reply: string): Members {
-  return (JSON.parse(reply) as { payload: Members }).payload;
+export function payloadOf(reply: string): Payload {
+  return (JSON.parse(reply) as { payload: Payload }).payload;
 }
 
 export interface Issued {
   readonly subject: string;
   readonly token: string;
-  readonly payload: Members;
+  readonly payload: Payload;
 }
 
 export async function issue(world: SchemeWorld, order: object = { kind: 'key' }): Promise<Issued> {
   const { subject, material } = await admin(world, 'v0/registrations', order);
   const payload = payloadOf(String(material));
-  return { subject: String(subject), token: payload['registration'].token as string, payload };
+  return { subject: String(subject), token: payload.registration.token, payload };
 }
 
 export interface Device {
@@ -156,7 +166,7 @@ export async function registered(world: SchemeWorld, order: object = { kind: 'ke
 export async function registerDevice(world: SchemeWorld, token: string): Promise<Device> {
   const [current, next, deviceId] = [newKey(), newKey(), label()];
   const reply = payloadOf(await send(world, '/register/key', registerKeyMessage(token, deviceId, current, next)));
-  return { accountId: reply['identification'].accountId as string, deviceId, current, next };
+  return { accountId: reply.identification.accountId, deviceId, current, next };
 }
 
 export interface PassphraseAccount {
@@ -174,7 +184,7 @@ export async function registeredPassphrase(
   const { token } = await issue(world, order);
   const key = newPassphraseKey();
   const reply = payloadOf(await send(world, '/register/passphrase-key', registerPassphraseMessage(token, key)));
-  return { accountId: reply['identification'].accountId as string, key };
+  return { accountId: reply.identification.accountId, key };
 }
 
 export function rotateMessage({ accountId, deviceId }: Device, shown: Key, next: Key | string | undefined): string {
@@ -193,18 +203,16 @@ export async function rotated(world: SchemeWorld, device: Device): Promise<void>
 
 export async function challenge(world: SchemeWorld, accountId: string, sending: Sending = {}): Promise<string> {
   const reply = await send(world, '/authenticate/begin', JSON.stringify({ identification: { accountId } }), sending);
-  return payloadOf(reply)['authentication'].nonce as string;
+  return payloadOf(reply).authentication.nonce;
 }
 
 export async function passphraseChallenge(
   world: SchemeWorld,
   accountId: string,
   sending: Sending = {},
-): Promise<Members> {
+): Promise<Payload['passphraseAuthentication']> {
   const body = JSON.stringify({ identification: { accountId } });
-  return payloadOf(await send(world, '/authenticate-passphrase/begin', body, sending))[
-    'passphraseAuthentication'
-  ] as Members;
+  return payloadOf(await send(world, '/authenticate-passphrase/begin', body, sending)).passphraseAuthentication;
 }
 
 export interface Session {
@@ -249,7 +257,7 @@ export async function loggedIn(world: SchemeWorld, device: Device): Promise<Sess
     current,
   );
   const reply = payloadOf(await send(world, '/authenticate/complete', message));
-  return { sessionId: reply['refresh'].sessionId as string, refreshKey, current };
+  return { sessionId: reply.refresh.sessionId, refreshKey, current };
 }
 
 export async function loggedInByPassphrase(
@@ -258,9 +266,9 @@ export async function loggedInByPassphrase(
 ): Promise<Session> {
   const [refreshKey, current] = [newKey(), nonce()];
   const { nonce: challengeNonce } = await passphraseChallenge(world, accountId);
-  const message = completePassphraseMessage(key, challengeNonce as string, refreshKey, current);
+  const message = completePassphraseMessage(key, challengeNonce, refreshKey, current);
   const reply = payloadOf(await send(world, '/authenticate-passphrase/complete', message));
-  return { sessionId: reply['refresh'].sessionId as string, refreshKey, current };
+  return { sessionId: reply.refresh.sessionId, refreshKey, current };
 }
 
 export function refreshMessage({ sessionId, refreshKey }: Session, current: string, next: string, access: Key): string {
@@ -287,7 +295,7 @@ export async function refreshed(world: SchemeWorld, session: Session): Promise<A
 export function accessOf(reply: string, key: Key): Access {
   const { access } = payloadOf(reply);
   const json = JSON.stringify(access.token);
-  return { token: packToken(access.signature as string, json), json, key };
+  return { token: packToken(access.signature, json), json, key };
 }
 
 /** All the way to an access token. */

@@ -11,7 +11,7 @@ import { decode, hashText } from '../../../encoding/cesr.ts';
 import { minifyJson } from '../../../encoding/json-minify.ts';
 import { decompressPoint } from '../../../encoding/p256.ts';
 import { type JsonObject, type JsonValue, parseJsonDocument } from '../../../encoding/strict-json.ts';
-import type { MessageKey } from './passphrase.ts';
+import type { MessageKey } from './client-passphrase.ts';
 
 export interface V0Access {
   /** From `connectMessages`. */
@@ -43,7 +43,7 @@ const MAX_REPLY_CHARS = 65_536;
 export function v0Issuer({ channel, responseKeys }: V0Access): V0Issuer {
   let known: ReadonlyMap<string, CryptoKey> | undefined;
 
-  const hash = async (text: string): Promise<string> => hashText(await loadBlake3(), text);
+  const hash = async (plain: string): Promise<string> => hashText(await loadBlake3(), plain);
 
   /** Published keys are asked for again when a reply names another: the deployment may have changed its key. */
   async function responseKey(digest: string): Promise<CryptoKey> {
