@@ -2,7 +2,7 @@
 import { readKeyFile } from '../../client/node.ts';
 import { challengeSignature } from '../../schemes/challenge-signature/client.ts';
 import { optional, required } from '../command.ts';
-import type { TerminalSigner } from '../signers.ts';
+import type { TerminalSigner } from '../terminal-signer.ts';
 
 export const challengeSignatureSigner: TerminalSigner = {
   usage: '--key FILE --user U [--kid K]',

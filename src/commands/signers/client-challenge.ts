@@ -2,7 +2,7 @@
 import { readKeyFile } from '../../client/node.ts';
 import { clientChallenge } from '../../schemes/client-challenge/client.ts';
 import { optional, required } from '../command.ts';
-import type { TerminalSigner } from '../signers.ts';
+import type { TerminalSigner } from '../terminal-signer.ts';
 
 export const clientChallengeSigner: TerminalSigner = {
   usage: '--key FILE',

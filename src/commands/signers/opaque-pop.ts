@@ -16,7 +16,7 @@ import {
 } from '../../schemes/opaque-pop/client.ts';
 import { AUTH_SCHEME, SCHEME } from '../../schemes/opaque-pop/message.ts';
 import { optional, required, type Values } from '../command.ts';
-import type { TerminalSigner } from '../signers.ts';
+import type { TerminalSigner } from '../terminal-signer.ts';
 
 export const opaquePopSigner: TerminalSigner = {
   usage: '--user U --password-file FILE|- [--session FILE], or --session FILE',
