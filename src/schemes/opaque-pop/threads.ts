@@ -37,7 +37,8 @@ export function createThreads<Job, Outcome>(options: ThreadsOptions): Threads<Jo
   let isClosed = false;
 
   function start(): Worker {
-    const thread = new Worker(file);
+    // Options of the process are about its own program.
+    const thread = new Worker(file, { execArgv: [] });
     thread.on('message', (outcome: Outcome) => {
       const task = busy.get(thread);
       busy.delete(thread);
