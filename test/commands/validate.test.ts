@@ -3,6 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort } from '../../scripts/processes.ts';
+import { SERVER_ACL } from '../support/acl.ts';
+import { startRedis, type TestRedis } from '../support/redis.ts';
 import { configure, countersign, createFolder, type Folder } from './rig.ts';
 
 let folder: Folder;
@@ -85,6 +87,59 @@ describe('validate', () => {
     const { exit, stderr } = await countersign(['validate', '--config', configFile, '--against-store']);
     expect(exit).toBe(4);
     expect(stderr).toContain('store: the self-test did not pass');
+  });
+
+  describe('--against-store', () => {
+    const against = async (redis: TestRedis, more: object = {}, ...flags: string[]) => {
+      const { configFile } = await configure(folder, {
+        insecure: { plaintextRedis: true },
+        store: { type: 'redis', redis: { urls: [redis.url], ...more } },
+      });
+      return countersign(['validate', '--config', configFile, '--against-store', ...flags]);
+    };
+
+    test('tells of each setting of the server whether it is right, and warns of what is not', async () => {
+      const redis = await startRedis(['--maxmemory', '100mb', '--appendonly', 'yes', '--appendfsync', 'always']);
+      const { exit, stdout, stderr } = await against(redis);
+      await redis.stop();
+      expect(exit).toBe(0);
+      expect(stdout).toContain('store: self-test: passed\n');
+      expect(stdout).toMatch(/^(redis|valkey) [0-9.]+: maxmemory-policy: noeviction$/m);
+      expect(stdout).toMatch(/: appendonly: yes$/m);
+      expect(stdout).toMatch(/: maxmemory: 104857600$/m);
+      expect(stdout).toMatch(/: time: not verifiable from here, expected NTP with slewing$/m);
+      expect(stderr).toMatch(/^warning: .*: appendfsync: expected everysec, found always$/m);
+      expect(stdout).not.toContain('min-replicas'); // There is nobody to replicate to.
+    });
+
+    test('calls not verifiable what the user of the documentation may not ask', async () => {
+      const redis = await startRedis();
+      await redis.admin.call('ACL', 'SETUSER', 'countersign', 'on', '>secret', ...SERVER_ACL);
+      const files = {
+        usernameFile: folder.write('user', 'countersign', 0o600),
+        passwordFile: folder.write('password', 'secret', 0o600),
+      };
+      const { exit, stdout } = await against(redis, files, '--json');
+      await redis.stop();
+      expect(exit).toBe(0);
+      const { store } = JSON.parse(stdout) as { store: { setting: string; verdict: string; found: unknown }[] };
+      const verdicts = Object.fromEntries(store.map(({ setting, verdict }) => [setting, verdict]));
+      expect(verdicts).toMatchObject({ 'maxmemory-policy': 'right', role: 'right', appendonly: 'unknown' });
+    });
+
+    test('exits 4 where claims would be dropped', async () => {
+      const redis = await startRedis();
+      await redis.admin.config('SET', 'maxmemory-policy', 'allkeys-lru');
+      const { exit, stderr } = await against(redis);
+      await redis.stop();
+      expect({ exit, stderr }).toEqual({ exit: 4, stderr: expect.stringContaining('unsafe') });
+    });
+
+    test('has nothing to tell of the memory store', async () => {
+      const { configFile } = await configure(folder);
+      const { exit, stdout } = await countersign(['validate', '--config', configFile, '--against-store', '--json']);
+      expect([exit, JSON.parse(stdout)]).toMatchObject([0, { valid: true, store: [] }]);
+    });
   });
 
   test('warns of a certificate that ends within 14 days', async () => {
