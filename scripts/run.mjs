@@ -40,6 +40,8 @@ const commands = {
   'test:long': { args: jest, env: { COUNTERSIGN_LONG: '1' } },
   'test:browser': { args: [...jest, ...only('browser')] },
   'test:chart': { args: [...jest, ...only('helm')] },
+  compose: { args: ['scripts/compose.ts'] },
+  'test:containers': { args: ['scripts/test-containers.ts'] },
   bench: { args: ['bench/index.ts'] },
   check: { args: ['scripts/check.ts'] },
   build: { args: ['scripts/build.ts'] },
