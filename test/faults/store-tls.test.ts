@@ -1,13 +1,11 @@
 /** Redis behind TLS: who the server is, is verified; certificates and authorities are read anew on each dial (SF-15). */
 import { afterEach, expect, test } from '@jest/globals';
-import { once } from 'node:events';
-import { connect } from 'node:net';
-import { createServer, type Server, type TLSSocket } from 'node:tls';
 import type { Store } from '../../src/core/store.ts';
 import { storeKey } from '../../src/crypto/store-key.ts';
 import { type Certificate, createAuthority } from '../support/certificates.ts';
 import { startRedis } from '../support/redis.ts';
 import { redisStoreOn, until, untilServing } from '../support/redis-store.ts';
+import { startTlsFront, type TlsFront } from '../support/tls-front.ts';
 
 const closers: (() => Promise<unknown>)[] = [];
 
@@ -15,52 +13,12 @@ afterEach(async () => {
   for (const close of closers.splice(0).toReversed()) await close();
 });
 
-interface TlsFront {
-  readonly url: string;
-  /** Bytes the server was sent after the handshake. */
-  received(): number;
-  use(certificate: Certificate): void;
-  cut(): void;
-}
-
 async function tlsFront(certificate: Certificate, clientCa?: string): Promise<TlsFront> {
   const redis = await startRedis();
   closers.push(() => redis.stop());
-  const sockets = new Set<TLSSocket>();
-  let received = 0;
-  const server: Server = createServer({
-    key: certificate.key,
-    cert: certificate.certificate,
-    ...(clientCa !== undefined && { ca: clientCa, requestCert: true, rejectUnauthorized: true }),
-  });
-  server.on('secureConnection', (socket) => {
-    sockets.add(socket);
-    const target = connect(redis.port, '127.0.0.1');
-    socket.on('data', (chunk) => (received += chunk.length));
-    for (const end of [socket, target]) end.on('error', () => undefined);
-    socket.on('close', () => target.destroy());
-    target.on('close', () => socket.destroy());
-    socket.pipe(target).pipe(socket);
-  });
-  server.on('tlsClientError', () => undefined);
-  server.listen(0, 'localhost');
-  await once(server, 'listening');
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  const cut = () => {
-    for (const socket of sockets) socket.destroy();
-  };
-  closers.push(async () => {
-    cut();
-    server.close();
-    await once(server, 'close');
-  });
-  return {
-    url: `rediss://localhost:${address.port}`,
-    received: () => received,
-    use: ({ key, certificate: cert }) => server.setSecureContext({ key, cert }),
-    cut,
-  };
+  const front = await startTlsFront({ port: redis.port, certificate, ...(clientCa !== undefined && { clientCa }) });
+  closers.push(() => front.stop());
+  return front;
 }
 
 function open(url: string, files: Record<string, string>, tls: Record<string, string>): Store {

@@ -1,9 +1,12 @@
-/** A Cluster of three primaries of the test's own, formed by commands, since the server comes without its tool. */
+/** A Cluster of three primaries of the test's own, with or without replicas, formed by commands, since the server comes without its tool. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startRedis, type TestRedis } from './redis.ts';
 
 export interface TestCluster {
+  /** The primaries. */
   readonly nodes: readonly TestRedis[];
+  /** Of the primary with the same index; none unless asked for. */
+  readonly replicas: readonly TestRedis[];
   readonly urls: readonly string[];
   stop(): Promise<void>;
 }
@@ -14,9 +17,14 @@ const RANGES = [
   [10_923, 16_383],
 ] as const;
 
-export async function startRedisCluster(): Promise<TestCluster> {
-  const args = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '2000', '--cluster-config-file', 'nodes.conf'];
-  const nodes = await Promise.all(RANGES.map(() => startRedis(args)));
+const ARGS = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '2000', '--cluster-config-file', 'nodes.conf'];
+
+/** @param args options of each node besides. */
+export async function startRedisCluster({
+  withReplicas = false,
+  args = [],
+}: { withReplicas?: boolean; args?: readonly string[] } = {}): Promise<TestCluster> {
+  const nodes = await Promise.all(RANGES.map(() => startRedis([...ARGS, ...args])));
   const [first] = nodes;
   for (const [index, node] of nodes.entries()) {
     const [from = 0, to = 0] = RANGES[index] ?? [];
@@ -25,11 +33,13 @@ export async function startRedisCluster(): Promise<TestCluster> {
     if (node !== first) await node.admin.call('CLUSTER', 'MEET', '127.0.0.1', String(first?.port));
   }
   for (const node of nodes) await untilFormed(node);
+  const replicas = withReplicas ? await Promise.all(nodes.map((node) => replicaOf(node, args))) : [];
   return {
     nodes,
+    replicas,
     urls: nodes.map(({ url }) => url),
     async stop() {
-      await Promise.all(nodes.map((node) => node.stop()));
+      await Promise.all([...nodes, ...replicas].map((node) => node.stop()));
     },
   };
 }
@@ -41,4 +51,17 @@ async function untilFormed(node: TestRedis): Promise<void> {
     await sleep(50);
   }
   throw new Error('the Cluster of this test was not formed within 20 s');
+}
+
+async function replicaOf(primary: TestRedis, args: readonly string[]): Promise<TestRedis> {
+  const replica = await startRedis([...ARGS, '--repl-diskless-sync-delay', '0', ...args]);
+  const id = String(await primary.admin.call('CLUSTER', 'MYID'));
+  await replica.admin.call('CLUSTER', 'MEET', '127.0.0.1', String(primary.port));
+  for (let attempt = 0; attempt < 400; attempt += 1) {
+    // Refused until the gossip has told it of that primary.
+    await replica.admin.call('CLUSTER', 'REPLICATE', id).catch(() => undefined);
+    if ((await replica.admin.info('replication')).includes('master_link_status:up')) return replica;
+    await sleep(50);
+  }
+  throw new Error('a replica of this test did not join within 20 s');
 }
