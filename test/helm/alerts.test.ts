@@ -29,13 +29,13 @@ test('promtool accepts the rules and every case of them', async () => {
 test('every alert has a case in which it fires', async () => {
   const { groups } = parse(await readFile(rulesFile, 'utf8'));
   const { tests } = parse(await readFile(casesFile, 'utf8'));
-  const firing = tests
+  const firing: string[] = tests
     .flatMap(
       ({ alert_rule_test }: { alert_rule_test: { alertname: string; exp_alerts: unknown[] }[] }) => alert_rule_test,
     )
     .filter(({ exp_alerts }: { exp_alerts: unknown[] }) => exp_alerts.length > 0)
     .map(({ alertname }: { alertname: string }) => alertname);
-  const names = groups[0].rules.map(({ alert }: { alert: string }) => alert);
+  const names: string[] = groups[0].rules.map(({ alert }: { alert: string }) => alert);
   expect([...new Set(firing)].toSorted()).toEqual(names.toSorted());
 });
 

@@ -36,10 +36,8 @@ export async function render(rendering: Rendering): Promise<Manifest[]> {
 
 /** @returns the text that `helm install` prints. */
 export async function renderNotes(rendering: Rendering): Promise<string> {
-  const printed = await helm([
-    ...['install', 'rel', chartFolder, '--namespace', 'auth', '--dry-run=client'],
-    ...flags({ ...rendering, apis: [] }),
-  ]);
+  const install = ['install', 'rel', chartFolder, '--namespace', 'auth', '--dry-run=client'];
+  const printed = await helm([...install, ...flags({ ...rendering, apis: [] })]);
   return printed.slice(printed.indexOf('\nNOTES:\n') + '\nNOTES:\n'.length);
 }
 
@@ -67,7 +65,7 @@ export function parseManifests(text: string): Manifest[] {
     .map((document) => {
       const problem = document.errors[0] ?? document.warnings[0];
       if (problem !== undefined) throw problem;
-      return document.toJS() as Manifest;
+      return document.toJS();
     })
     .filter((document) => document !== null);
 }

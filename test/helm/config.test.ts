@@ -40,8 +40,9 @@ beforeAll(async () => {
   // As the pod does it for development.
   const uses = `keys={"generate":true,"generateUses":${JSON.stringify(KEY_USES.filter((use) => use !== 'opaque-setup'))}}`;
   const [pod] = podsOf(await render({ values: 'memory', set: [uses] }));
-  for (const { args } of pod?.spec.initContainers.filter(({ args }: Manifest) => args[0] === 'keys') ?? []) {
-    const { ok, output } = await cli(...args.map((arg: string) => arg.replace(DEV_KEYS, join(folder, 'keys'))));
+  const steps: string[][] = pod?.spec.initContainers.map(({ args }: Manifest) => args) ?? [];
+  for (const args of steps.filter(([command]) => command === 'keys')) {
+    const { ok, output } = await cli(...args.map((arg) => arg.replace(DEV_KEYS, join(folder, 'keys'))));
     if (!ok) throw new Error(output);
   }
 }, 60_000);
@@ -78,9 +79,8 @@ describe.each(valuesNames)('with %s values', (values) => {
 });
 
 test('the configuration of the test pod is accepted too', async () => {
-  const map = ofKind(await render({ values: 'sidecar' }), 'ConfigMap').find(({ metadata }) =>
-    metadata.name.endsWith('-test'),
-  );
+  const maps = ofKind(await render({ values: 'sidecar' }), 'ConfigMap');
+  const map = maps.find(({ metadata: { name } }) => String(name).endsWith('-test'));
   const file = join(folder, 'test-pod.yaml');
   await writeFile(file, map.data['config.yaml'].replaceAll(SECRETS, folder));
   await expect(cli('validate', '--config', file)).resolves.toMatchObject({ ok: true });

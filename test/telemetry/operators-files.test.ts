@@ -100,7 +100,8 @@ test('every matcher names a value that its label can have', () => {
   const matchers = [...rules.map(({ expr }) => expr), ...queries.map(([, expr]) => expr)].flatMap((expr) => [
     ...expr.matchAll(/(\w+)(?:!?=~?)"([^"$]+)"/g),
   ]);
-  for (const [found, label = '', values = ''] of matchers.filter(([, label]) => label !== 'envoy_cluster_name')) {
+  for (const [found, label = '', values = ''] of matchers) {
+    if (label === 'envoy_cluster_name') continue;
     expect([found, values.split('|').filter((value) => VALUES[label]?.includes(value) !== true)]).toEqual([found, []]);
   }
 });

@@ -32,7 +32,10 @@ const CUSTOM: Readonly<Record<string, readonly (readonly [file: string, ...kinds
   'istio-1.31.json': [
     [
       'istio.io/api@v1.31.4/kubernetes/customresourcedefinitions.gen.yaml',
-      ...['AuthorizationPolicy', 'DestinationRule', 'EnvoyFilter', 'PeerAuthentication'],
+      'AuthorizationPolicy',
+      'DestinationRule',
+      'EnvoyFilter',
+      'PeerAuthentication',
     ],
   ],
   'gateway-api-1.6.json': [
@@ -70,13 +73,13 @@ function coreSchemas(defs: Record<string, Tree>): Tree {
   for (const [group, names] of Object.entries(CORE)) {
     for (const name of names) {
       const id = Object.keys(defs).find((each) => each.endsWith(`.${group}.${name}`)) ?? fail(`${group}.${name}`);
-      const [part, version] = group.split('.');
-      const apiGroup = {
+      const [part = '', version = ''] = group.split('.');
+      const apiGroup: Readonly<Record<string, string>> = {
         core: '',
         admissionregistration: 'admissionregistration.k8s.io/',
         networking: 'networking.k8s.io/',
       };
-      kinds[`${apiGroup[part as 'core'] ?? `${part}/`}${version} ${name}`] = { $ref: `#/$defs/${id}` };
+      kinds[`${apiGroup[part] ?? `${part}/`}${version} ${name}`] = { $ref: `#/$defs/${id}` };
       waiting.push(id);
     }
   }
@@ -84,11 +87,7 @@ function coreSchemas(defs: Record<string, Tree>): Tree {
     if (id in taken) continue;
     const definition = defs[id] ?? fail(id);
     taken[id] = bare(definition);
-    waiting.push(
-      ...JSON.stringify(definition)
-        .matchAll(/"#\/\$defs\/([^"]+)"/g)
-        .map(([, found]) => found ?? ''),
-    );
+    waiting.push(...[...JSON.stringify(definition).matchAll(/"#\/\$defs\/([^"]+)"/g)].map(([, found = '']) => found));
   }
   return { kinds, $defs: Object.fromEntries(Object.entries(taken).toSorted(([a], [b]) => (a < b ? -1 : 1))) };
 }
@@ -116,7 +115,7 @@ function bare(value: unknown, isMembers = false): unknown {
   const entries = Object.entries(value)
     .filter(
       ([key]) =>
-        isMembers || !(/^(description|default|example|title|externalDocs|format)$/.test(key) || /^x-/.test(key)),
+        isMembers || !(/^(description|default|example|title|externalDocs|format)$/.test(key) || key.startsWith('x-')),
     )
     .map(([key, member]) => [key, bare(member, !isMembers && (key === 'properties' || key === '$defs'))] as const);
   const schema = Object.fromEntries(entries);
