@@ -11,6 +11,7 @@ import { addKey, retireKey, rotateKey } from '../keys/ring-changes.ts';
 import { readRingFile, writeRingFile } from '../keys/ring-file.ts';
 import { createSetup } from '../schemes/opaque-pop/setup.ts';
 import { RingError, type StoredKey } from '../keys/ring.ts';
+import { CHAIN_OPTIONS, CHAIN_USAGE, makeChain } from './chain.ts';
 import {
   CommandError,
   EXIT,
@@ -26,6 +27,7 @@ import {
 export const keys: Command = {
   summary: "make a client's key; make, list, rotate and retire keys of the ring",
   usage: `client --alg Ed25519|ES256 --out FILE
+       keys ${CHAIN_USAGE}
        keys generate --use USE [--alg A] [--activate-at TIME] --ring FILE
        keys list --ring FILE
        keys rotate --use USE [--alg A] [--re-registers-everyone] --ring FILE
@@ -33,6 +35,7 @@ export const keys: Command = {
   options: {
     alg: { type: 'string' },
     out: { type: 'string' },
+    ...CHAIN_OPTIONS,
     use: { type: 'string' },
     ring: { type: 'string' },
     kid: { type: 'string' },
@@ -51,6 +54,7 @@ export const keys: Command = {
 
 const ACTIONS: Readonly<Record<string, { options: readonly string[]; run(values: Values): Promise<void> }>> = {
   client: { options: ['alg', 'out'], run: clientKey },
+  chain: { options: ['out', ...Object.keys(CHAIN_OPTIONS)], run: makeChain },
   generate: { options: ['use', 'alg', 'activate-at', 'ring'], run: generate },
   list: { options: ['ring'], run: list },
   rotate: { options: ['use', 'alg', 're-registers-everyone', 'ring'], run: rotate },

@@ -16,6 +16,7 @@ export const users: Command = {
   summary: 'users, their keys and invitations, through the admin API',
   usage: `add|show|revoke|delete --subject X [--attributes JSON] [--disabled] [--tenant T]
        users add-key --subject X --scheme S --kid K --jwk FILE
+       users add-chain --subject X --id ID --anchors FILE [--profile keyed|seed] [--replace]
        users invite --scheme S [--subject X] [--ttl 24h] [--replace]
        each with [--admin URL] --token-file FILE`,
   options: {
@@ -27,6 +28,9 @@ export const users: Command = {
     scheme: { type: 'string' },
     kid: { type: 'string' },
     jwk: { type: 'string' },
+    id: { type: 'string' },
+    anchors: { type: 'string' },
+    profile: { type: 'string' },
     ttl: { type: 'string' },
     replace: { type: 'boolean' },
   },
@@ -69,6 +73,16 @@ const ACTIONS: Readonly<Record<string, { options: readonly string[]; call(values
       const path = `/admin/v1/credentials/${encodeURIComponent(required(values, 'scheme'))}`;
       const key = { keyId: required(values, 'kid'), jwk: publicJwkOf(required(values, 'jwk')) };
       return { method: 'PUT', path, body: { subject: required(values, 'subject'), ...key } };
+    },
+  },
+  'add-chain': {
+    options: ['subject', 'id', 'anchors', 'profile', 'replace'],
+    call: (values) => {
+      const keyId = required(values, 'id');
+      const { n, anchors } = anchorsOf(required(values, 'anchors'), keyId);
+      const chain = { keyId, profile: optional(values, 'profile') ?? 'keyed', n, anchors };
+      const body = { subject: required(values, 'subject'), ...chain, replace: values['replace'] === true };
+      return { method: 'PUT', path: '/admin/v1/credentials/time-scrambled', body };
     },
   },
   invite: {
@@ -120,4 +134,17 @@ function publicJwkOf(file: string): object {
   const { kty, crv, x, y } =
     (jwk as { publicJwk?: Record<string, unknown> }).publicJwk ?? (jwk as Record<string, unknown>);
   return y === undefined ? { kty, crv, x } : { kty, crv, x, y };
+}
+
+/** What `keys chain` printed. @throws {CommandError} when it is about another chain: whoever mixes them up locks a client out. */
+function anchorsOf(file: string, id: string): { n: unknown; anchors: unknown } {
+  let printed: unknown;
+  try {
+    printed = JSON.parse(readFileSync(file, 'utf8'));
+  } catch (cause) {
+    throw new CommandError(EXIT.unreadable, `${file}: expected what "keys chain" printed`, { cause });
+  }
+  const { id: printedId, n, anchors } = (printed ?? {}) as Readonly<Record<string, unknown>>;
+  if (printedId !== id) throw new CommandError(EXIT.unreadable, `${file}: expected the anchors of ${id}`);
+  return { n, anchors };
 }

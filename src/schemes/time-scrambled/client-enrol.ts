@@ -35,7 +35,7 @@ export interface Anchors {
  * whose answer was lost can be tried again.
  *
  * @param wish.replace whether chains that are in use give way.
- * @throws {CountersignError} `conflict` when the storage holds chains in use, or others that wait.
+ * @throws {CountersignError} `key_unusable` when the storage holds chains in use.
  */
 export async function makeChains(
   storage: ChainStorage,
@@ -49,7 +49,10 @@ export async function makeChains(
   if (isWaiting && kept[0]?.id === id && kept[0].chain.length === length && kept.length === lanes)
     return anchorsOf(kept);
   if (kept.length > 0 && !isWaiting && !replace)
-    throw new CountersignError('conflict', 'the storage holds chains that are in use');
+    throw new CountersignError(
+      'key_unusable',
+      'there are chains in use already: they give way to new ones only when told so',
+    );
   const sha512 = await loadSha512();
   const secret = crypto.getRandomValues(new Uint8Array(TOKEN_BYTES));
   const made: Lane[] = [];

@@ -34,7 +34,7 @@ export interface Step {
   readonly committing: Uint8Array | null;
 }
 
-/** @throws {CountersignError} `out_of_sync` when the client has to enrol again. */
+/** @throws {CountersignError} `key_unusable` when the client has to enrol, or to enrol again. */
 export function nextStep(lane: Lane, tools: Tools): Step {
   if (!lane.isEnrolled) throw new CountersignError('key_unusable', 'the chain is not enrolled yet');
   if (lane.resyncs > MAX_RESYNCS) throw enrolAgain('brought back in step three times in vain');
@@ -172,5 +172,5 @@ function goOn(lane: Lane, head: number, tools: Tools): Lane {
 }
 
 function enrolAgain(why: string): CountersignError {
-  return new CountersignError('out_of_sync', `${why}: the client has to be enrolled again`);
+  return new CountersignError('key_unusable', `${why}: the client has to be enrolled again`);
 }

@@ -266,7 +266,7 @@ describe('what the client keeps before it is enrolled', () => {
   test('chains in use give way only when told so', async () => {
     const world = setup();
     const { storage } = await enrolled(world);
-    expect(await rejectionOf(makeChains(storage, wish))).toMatchObject({ code: 'conflict' });
+    expect(await rejectionOf(makeChains(storage, wish))).toMatchObject({ code: 'key_unusable' });
     expect((await makeChains(storage, { ...wish, replace: true })).anchors).toHaveLength(3);
   });
 
