@@ -63,7 +63,12 @@ export async function buildGraph(parts: GraphParts): Promise<Graph> {
     if (ring.keyring !== successor?.keyring) ring.keyring?.close();
   };
   try {
-    return { ...assemble(parts, definitions, ring.keyring, created), ...ring, close };
+    const graph = { ...assemble(parts, definitions, ring.keyring, created), ...ring, close };
+    // Only now: of a ring that was opened for a configuration that is refused nothing is told.
+    const { keyring } = ring;
+    if (keyring !== undefined && keyring !== parts.previous?.keyring)
+      parts.events.keysChanged(keyring.describe().map(factOf));
+    return graph;
   } catch (thrown) {
     close(parts.previous);
     throw thrown;
@@ -184,10 +189,28 @@ function assemble(
       ...created.flatMap(({ scheme }) =>
         scheme.endpoints
           .filter(({ listener }) => listener === 'admin')
-          .map((endpoint) => ({ endpoint, scheme: scheme.name })),
+          .map((endpoint) => ({ endpoint: audited(endpoint, adminParts), scheme: scheme.name })),
       ),
     ]),
     cacheEntries: () => ({ directory: () => directory.entries(), buckets: () => limits.entries() }),
+  };
+}
+
+/**
+ * A scheme has no log to write to: its changes at the shared paths get a line like that of the shared calls, with their subject. What
+ * it has at paths of its own is audited where they are mounted.
+ */
+function audited(endpoint: Endpoint, { audit }: Pick<AdminCallParts, 'audit'>): Endpoint {
+  const { method, path, subject, handle } = endpoint;
+  if (!path.startsWith('/') || method === 'GET' || path.endsWith('/lookup')) return endpoint;
+  const action = path.replace('/admin/v1/', '').replaceAll('/', '.') + (method === 'PUT' ? '.put' : '');
+  return {
+    ...endpoint,
+    async handle(call) {
+      const answer = await handle(call);
+      await audit(action, subject?.(call.body) ?? '');
+      return answer;
+    },
   };
 }
 
@@ -216,7 +239,6 @@ async function keyringFor(
     onChange: (keys) => events.keysChanged(keys.map(factOf)),
     onError: (error) => events.keysFailed(error),
   });
-  events.keysChanged(keyring.describe().map(factOf));
   return { keyring, requiredUses };
 }
 

@@ -1,0 +1,102 @@
+/** What a reload takes over, and what a refused one leaves behind: nothing. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { buildGraph, type Graph, type GraphParts } from '../src/graph.ts';
+import { createSignatures } from '../src/crypto/signatures.ts';
+import { formatRing } from '../src/keys/ring.ts';
+import { writeRingFile } from '../src/keys/ring-file.ts';
+import { createMemoryStore } from '../src/store/memory.ts';
+import { BASE, load } from './config/config-under-test.ts';
+import { createFakeClock } from './support/fake-clock.ts';
+import { ringWith } from './support/key-ring.ts';
+import { quietObserver } from './support/quiet-observer.ts';
+
+let folder: string;
+let told: string[];
+const graphs: Graph[] = [];
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'cs-graph-'));
+  told = [];
+});
+
+afterEach(async () => {
+  for (const graph of graphs.splice(0)) graph.close();
+  await rm(folder, { recursive: true });
+});
+
+/** Everything that is told to `events`, by name. */
+const events = new Proxy({} as GraphParts['events'], {
+  get: (_target, name) => () => void told.push(String(name)),
+});
+
+async function build(more: string, previous?: Graph, base = BASE): Promise<Graph> {
+  const clock = createFakeClock(1_700_000_000_000);
+  const graph = await buildGraph({
+    loaded: load(base + more),
+    previous,
+    store: createMemoryStore({ clock, skewMs: 5000, maxEntries: 1000, fresh: true, observer: quietObserver }),
+    signatures: createSignatures({ mode: 'sync' }),
+    events,
+    adminFacts: {} as GraphParts['adminFacts'],
+  });
+  graphs.push(graph);
+  return graph;
+}
+
+async function ringFile(name: string): Promise<string> {
+  const file = join(folder, name);
+  await writeFile(file, formatRing(ringWith('challenge-mac')), { mode: 0o600 });
+  return file;
+}
+
+const keys = (file: string, more = '') => `keys: {ringFile: ${file}, reloadInterval: 1s}\n${more}`;
+
+test('a ring whose file and uses are the same is taken over; it is not told of again', async () => {
+  const file = await ringFile('ring.json');
+  const first = await build(keys(file));
+  const second = await build(keys(file, 'log: {level: debug}\n'), first);
+  first.close(second);
+  expect(second.keyring).toBe(first.keyring);
+  expect(told).toEqual(['keysChanged']);
+});
+
+test('a ring is opened anew where other uses are needed: the file must have them from now on', async () => {
+  const file = await ringFile('ring.json');
+  const first = await build(keys(file));
+  const stateless = BASE.replace('{challenge-signature: {}}', '{challenge-signature: {challenges: stateless}}');
+  expect(stateless).not.toBe(BASE);
+  const second = await build(keys(file), first, stateless);
+  expect(second.requiredUses).not.toEqual(first.requiredUses);
+  expect(second.keyring).not.toBe(first.keyring);
+});
+
+test('of a refused configuration nothing stays: its ring is not watched, and the ring in force still is', async () => {
+  const [inForce, refused] = [await ringFile('ring.json'), await ringFile('other.json')];
+  const first = await build(keys(inForce));
+  const users = join(folder, 'users.json');
+  await writeFile(users, '{"users":[{}]}');
+  await expect(build(keys(refused, `directory: {file: ${users}}\n`), first)).rejects.toThrow('directory.file');
+  told = [];
+  await writeRingFile(refused, ringWith('challenge-mac'));
+  await sleep(1500);
+  expect(told).toEqual([]);
+  await writeRingFile(inForce, ringWith('challenge-mac'));
+  for (let look = 0; look < 100 && told.length === 0; look += 1) await sleep(50);
+  expect(told).toEqual(['keysChanged']);
+});
+
+test('a refused configuration that shares the ring in force leaves it open', async () => {
+  const file = await ringFile('ring.json');
+  const first = await build(keys(file));
+  const users = join(folder, 'users.json');
+  await writeFile(users, '{"users":[{}]}');
+  await expect(build(keys(file, `directory: {file: ${users}}\n`), first)).rejects.toThrow('directory.file');
+  told = [];
+  await writeRingFile(file, ringWith('challenge-mac'));
+  for (let look = 0; look < 100 && told.length === 0; look += 1) await sleep(50);
+  expect(told).toEqual(['keysChanged']);
+});
