@@ -10,6 +10,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   users: async () => (await import('./commands/users.ts')).users,
   sign: async () => (await import('./commands/sign.ts')).sign,
   curl: async () => (await import('./commands/sign.ts')).curl,
+  'verify-deployment': async () => (await import('./commands/verify-deployment.ts')).verifyDeployment,
   health: async () => (await import('./commands/health.ts')).health,
   version: async () => (await import('./commands/version.ts')).version,
 };
@@ -51,7 +52,7 @@ function tell(name: string, thrown: unknown, withStack: boolean): number {
 
 async function showCommands(exit: number): Promise<number> {
   const lines = await Promise.all(
-    Object.entries(COMMANDS).map(async ([name, load]) => `  ${name.padEnd(10)} ${(await load()).summary}`),
+    Object.entries(COMMANDS).map(async ([name, load]) => `  ${name.padEnd(18)} ${(await load()).summary}`),
   );
   (exit === EXIT.ok ? process.stdout : process.stderr).write(
     `usage: countersign <command> [options]\n\n${lines.join('\n')}\n`,

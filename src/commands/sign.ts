@@ -3,8 +3,6 @@ import process from 'node:process';
 import { readFileSync } from 'node:fs';
 import { createClient, type Client, type SignedRequest } from '../client/client.ts';
 import { CountersignError } from '../core/client-error.ts';
-import type { Signer } from '../core/signer.ts';
-import { whyUnreachable } from './admin-api.ts';
 import {
   CommandError,
   EXIT,
@@ -12,34 +10,25 @@ import {
   optional,
   print,
   printJson,
-  required,
   several,
   type Command,
   type Options,
   type Values,
 } from './command.ts';
-import { SIGNERS } from './signers.ts';
+import { bodyCoverOf, exitOf, judged, SIGNER_OPTIONS, signerOf, SIGNERS_USAGE } from './signers.ts';
 
 const OPTIONS: Options = {
-  ...Object.assign({}, ...Object.values(SIGNERS).map(({ options }) => options)),
-  scheme: { type: 'string' },
-  tenant: { type: 'string' },
-  issuer: { type: 'string' },
+  ...SIGNER_OPTIONS,
   header: { type: 'string', short: 'H', multiple: true },
   data: { type: 'string', short: 'd' },
-  body: { type: 'string' },
 };
 
 const USAGE =
   '--scheme S OPTIONS-OF-S [--tenant T] [--issuer URL] [-H "name: value"]... [-d DATA|@FILE] [--body required|none]';
 
-const SCHEMES = Object.entries(SIGNERS)
-  .map(([name, { usage }]) => `\n  --scheme ${name} ${usage}`)
-  .join('');
-
 export const sign: Command = {
   summary: 'print the headers of a signed request',
-  usage: `${USAGE} [--format headers|json|curl] METHOD URL${SCHEMES}`,
+  usage: `${USAGE} [--format headers|json|curl] METHOD URL${SIGNERS_USAGE}`,
   options: { ...OPTIONS, format: { type: 'string' } },
   words: 2,
   async run(values, positionals) {
@@ -73,7 +62,7 @@ const FORMATS: Readonly<Record<string, (signed: SignedRequest, data: Values[stri
 
 export const curl: Command = {
   summary: 'send a signed request and print the answer',
-  usage: `${USAGE} [-i] METHOD URL${SCHEMES}`,
+  usage: `${USAGE} [-i] METHOD URL${SIGNERS_USAGE}`,
   options: { ...OPTIONS, include: { type: 'boolean', short: 'i' } },
   words: 2,
   async run(values, positionals) {
@@ -109,9 +98,6 @@ async function prepare(
   const [method, address] = positionals;
   if (method === undefined || address === undefined) throw new CommandError(EXIT.usage, 'expected METHOD URL');
   const url = httpUrl(address, 'URL');
-  const body = optional(values, 'body') ?? 'required';
-  if (body !== 'required' && body !== 'none')
-    throw new CommandError(EXIT.usage, `--body: expected required or none, got "${body}"`);
   const issuer = optional(values, 'issuer');
   const issuerUrl = issuer === undefined ? undefined : httpUrl(issuer, '--issuer');
   const client = await judged(async () =>
@@ -119,18 +105,10 @@ async function prepare(
       baseUrl: url.origin,
       ...(issuerUrl !== undefined && { issuerUrl }),
       signer: await signerOf(values),
-      body,
+      body: bodyCoverOf(values),
     }),
   );
   return { client, url, init: { method, headers: headersOf(values), ...bodyOf(values) } };
-}
-
-async function signerOf(values: Values): Promise<Signer> {
-  const scheme = required(values, 'scheme');
-  const signer = Object.hasOwn(SIGNERS, scheme) ? SIGNERS[scheme] : undefined;
-  if (signer === undefined)
-    throw new CommandError(EXIT.usage, `--scheme: expected ${Object.keys(SIGNERS).join(', ')}, got "${scheme}"`);
-  return signer.signer(values);
 }
 
 function headersOf(values: Values): [string, string][] {
@@ -151,25 +129,6 @@ function bodyOf(values: Values): { body?: Uint8Array<ArrayBuffer> } {
   } catch {
     throw new CommandError(EXIT.unreadable, `${data.slice(1)}: expected a readable file`);
   }
-}
-
-/** Refusals, unreadable keys and dead connections have exit codes of their own. */
-async function judged<T>(run: () => Promise<T>): Promise<T> {
-  try {
-    return await run();
-  } catch (thrown) {
-    if (thrown instanceof CountersignError) throw new CommandError(exitOf(thrown), thrown.message, { cause: thrown });
-    const reason = whyUnreachable(thrown);
-    if (reason === undefined) throw thrown;
-    throw new CommandError(EXIT.unreachable, `no answer (${reason})`, { cause: thrown });
-  }
-}
-
-function exitOf({ code, status }: CountersignError): number {
-  if (code === 'key_unusable') return EXIT.unreadable;
-  if (code === 'request_unsuitable' || code === 'body_not_fixed') return EXIT.usage;
-  if (code === 'unavailable' || code === 'not_offered' || code === 'answer_invalid') return EXIT.unreachable;
-  return status === undefined ? EXIT.failed : EXIT.refused;
 }
 
 /** For a POSIX shell. */

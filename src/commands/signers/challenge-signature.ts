@@ -5,6 +5,7 @@ import { optional, required } from '../command.ts';
 import type { TerminalSigner } from '../terminal-signer.ts';
 
 export const challengeSignatureSigner: TerminalSigner = {
+  hasServerTime: true,
   usage: '--key FILE --user U [--kid K]',
   options: { key: { type: 'string' }, user: { type: 'string' }, kid: { type: 'string' } },
   async signer(values) {

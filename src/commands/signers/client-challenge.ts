@@ -5,6 +5,7 @@ import { optional, required } from '../command.ts';
 import type { TerminalSigner } from '../terminal-signer.ts';
 
 export const clientChallengeSigner: TerminalSigner = {
+  isToken: true,
   usage: '--key FILE',
   options: { key: { type: 'string' } },
   async signer(values) {

@@ -1,0 +1,293 @@
+/**
+ * What a deployment must withstand, asked through the operator's own proxy: each probe sends a few requests and says whether it held.
+ * They find what no look at a configuration can: whether the proxy really buffers, hands over raw bytes, strips and refuses.
+ */
+import { CountersignError } from '../../core/client-error.ts';
+import { utf8 } from '../../encoding/bytes.ts';
+import type { HeaderLine, RawAnswer, RawRequest } from './raw-request.ts';
+import type { Site } from './site.ts';
+
+export interface Verdict {
+  readonly result: 'pass' | 'fail' | 'not applicable';
+  /** What was seen, or what is missing. */
+  readonly detail: string;
+}
+
+export interface Probe {
+  readonly id: string;
+  readonly asks: string;
+  run(site: Site): Promise<Verdict>;
+}
+
+const BODY = utf8('{"probe":"verify-deployment"}');
+const FAR_MS = 600_000;
+const SPOOFED = 'root-by-verify-deployment';
+
+const pass = (detail: string): Verdict => ({ result: 'pass', detail });
+const fail = (detail: string): Verdict => ({ result: 'fail', detail });
+const notApplicable = (detail: string): Verdict => ({ result: 'not applicable', detail });
+
+const isOk = ({ status }: RawAnswer) => status >= 200 && status < 300;
+const isRefused = ({ status }: RawAnswer) => status >= 400 && status < 500;
+const TOKEN = notApplicable('a token covers no request');
+
+export const probes: readonly Probe[] = [
+  {
+    id: 'VD-01',
+    asks: 'signed GET and POST pass, and the upstream learns who it is',
+    async run(site) {
+      const answers = [
+        await site.send(await site.prove({})),
+        await site.send(await site.prove({ method: 'POST', body: BODY })),
+      ];
+      if (!answers.every(isOk)) return fail(`GET and POST: ${statuses(answers)}`);
+      if (site.echoPath === undefined)
+        return pass(`${statuses(answers)}; no --echo-path, so the upstream was not asked`);
+      const echo = await site.send(await site.prove({ target: site.echoPath }));
+      const subject = echoed(echo).find(([name]) => name.toLowerCase().endsWith('-subject'))?.[1];
+      return subject === undefined ? fail('no identity header at the echo path') : pass(`upstream saw ${subject}`);
+    },
+  },
+  {
+    id: 'VD-02',
+    asks: 'no credentials and garbage are refused',
+    async run(site) {
+      const bare = await site.send({ method: 'GET', target: site.target, headers: [] });
+      const garbage = await site.send({
+        method: 'GET',
+        target: site.target,
+        headers: [['authorization', 'Countersign garbage=!!']],
+      });
+      const isRight = [bare, garbage].every(
+        (answer) => answer.status === 401 && answer.header('www-authenticate') !== undefined,
+      );
+      return (isRight ? pass : fail)(`${statuses([bare, garbage])}, 401 with www-authenticate expected`);
+    },
+  },
+  {
+    id: 'VD-03',
+    asks: 'a proof works once',
+    async run(site) {
+      if (site.terminal.isToken === true) return TOKEN;
+      const one = await site.prove({ method: 'POST', body: BODY });
+      const twice = [await site.send(one), await site.send(one)];
+      const other = await site.prove({ method: 'POST', body: BODY });
+      const copies = await Promise.all(Array.from({ length: 10 }, () => site.send(other)));
+      const [first, second] = twice.map(isOk);
+      const isRight = first === true && second === false && copies.filter(isOk).length === 1;
+      return (isRight ? pass : fail)(
+        `twice: ${statuses(twice)}; of 10 copies at once ${copies.filter(isOk).length} passed`,
+      );
+    },
+  },
+  {
+    id: 'VD-04',
+    asks: 'old and future timestamps are refused',
+    async run(site) {
+      if (site.terminal.hasServerTime === true) return notApplicable("the time in the proof is the server's");
+      const verdicts = [await timed(site, -FAR_MS), await timed(site, FAR_MS)];
+      const isRight = verdicts.every((verdict) => verdict !== 'accepted');
+      return (isRight ? pass : fail)(`10 min old: ${verdicts[0]}; 10 min ahead: ${verdicts[1]}`);
+    },
+  },
+  {
+    id: 'VD-05',
+    asks: 'what is altered after signing is refused',
+    async run(site) {
+      if (site.terminal.isToken === true) return TOKEN;
+      const proven = () => site.prove({ method: 'POST', body: BODY });
+      const [path, query] = split(site.target);
+      const altered = {
+        ...(site.body === 'required' && { body: { ...(await proven()), body: utf8('{"probe":"altered"}') } }),
+        method: { ...(await proven()), method: 'PUT' },
+        path: { ...(await proven()), target: `${path}${path.endsWith('/') ? '' : '/'}x${query}` },
+        query: { ...(await proven()), target: `${path}${query === '' ? '?x=1' : `${query}&x=1`}` },
+        host: { ...(await proven()), host: 'altered.invalid' },
+      };
+      const passed: string[] = [];
+      for (const [what, request] of Object.entries(altered)) if (isOk(await site.send(request))) passed.push(what);
+      return passed.length === 0
+        ? pass(`${Object.keys(altered).join(', ')}: each refused`)
+        : fail(`accepted although altered: ${passed.join(', ')}`);
+    },
+  },
+  {
+    id: 'VD-06',
+    asks: 'the proxy buffers bodies: none passes under a proof made without one',
+    async run(site) {
+      if (site.terminal.isToken === true) return TOKEN;
+      if (site.body === 'none') return notApplicable('--body none: proofs of this route cover no body');
+      const proven = () => site.prove({ method: 'POST' });
+      const answers = [
+        await site.send({ ...(await proven()), body: BODY }),
+        await site.send({ ...(await proven()), body: BODY, isChunked: true }),
+      ];
+      return (answers.some(isOk) ? fail : pass)(`with and without content-length: ${statuses(answers)}`);
+    },
+  },
+  {
+    id: 'VD-07',
+    asks: 'bodies up to the limit pass, longer ones get 413',
+    async run(site) {
+      if (site.body === 'none') return notApplicable('--body none: bodies are not buffered');
+      const seen: number[] = [];
+      for (const length of [-1, 0, 1].map((delta) => site.maxBodyBytes + delta)) {
+        const body = new Uint8Array(length).fill(0x61);
+        seen.push((await site.send(await site.prove({ method: 'POST', body }))).status);
+      }
+      const [below = 0, at = 0, above = 0] = seen;
+      const isRight = below < 300 && at < 300 && above === 413;
+      return (isRight ? pass : fail)(`${site.maxBodyBytes} bytes less one, exactly, and one more: ${seen.join(', ')}`);
+    },
+  },
+  {
+    id: 'VD-08',
+    asks: 'bodies are judged as raw bytes',
+    async run(site) {
+      if (site.terminal.isToken === true) return TOKEN;
+      if (site.body === 'none') return notApplicable('--body none: proofs of this route cover no body');
+      const request = await site.prove({ method: 'POST', body: Uint8Array.of(0x61, 0x21, 0x62) });
+      const answer = await site.send({ ...request, body: Uint8Array.of(0x61, 0xff, 0x62) });
+      return (isOk(answer) ? fail : pass)(`0x21 in the body replaced by 0xff: ${answer.status}`);
+    },
+  },
+  {
+    id: 'VD-09',
+    asks: 'two copies of the credential are refused',
+    async run(site) {
+      const request = await site.prove({});
+      const [credential] = request.headers.filter(([name]) => name.toLowerCase() === 'authorization');
+      if (credential === undefined) return notApplicable('the credential is no header');
+      const answer = await site.send({ ...request, headers: [...request.headers, credential] });
+      return (answer.status === 401 ? pass : fail)(`${answer.status}, 401 expected`);
+    },
+  },
+  {
+    id: 'VD-10',
+    asks: 'identity headers of a client never reach the upstream',
+    async run(site) {
+      const { echoPath } = site;
+      if (echoPath === undefined) return notApplicable('needs --echo-path');
+      return strips(site, async (header) => {
+        const request = await site.prove({ target: echoPath });
+        return site.send({ ...request, headers: [...request.headers, header] });
+      });
+    },
+  },
+  {
+    id: 'VD-11',
+    asks: 'other spellings of a protected path are refused too',
+    async run(site) {
+      const [path] = split(site.target);
+      const spellings = [`/${path}`, `${path.replace(/\/$/, '')}/x%2fy`, `/x/..${path}`, `/x/%2e%2e${path}`];
+      const answers: RawAnswer[] = [];
+      for (const target of spellings) answers.push(await site.send({ method: 'GET', target, headers: [] }));
+      return (answers.every(isRefused) ? pass : fail)(
+        spellings.map((target, index) => `${target} ${answers[index]?.status ?? 0}`).join(', '),
+      );
+    },
+  },
+  {
+    id: 'VD-12',
+    asks: 'what the proxy tells of a request (tier)',
+    async run(site) {
+      if (site.terminal.isToken === true || site.body === 'none')
+        return notApplicable('seen only with a proof that covers a body');
+      const binary = await site.send(await site.prove({ method: 'POST', body: Uint8Array.of(0xff, 0x00) }));
+      if (!isOk(binary)) return pass(`tier C: bodies come as text (a binary one: ${binary.status})`);
+      const request = await site.prove({});
+      // A parameter that nobody knows is ignored, unless the proxy can't tell the mark from a byte it could not write.
+      const marked = request.headers.map(([name, value]): HeaderLine =>
+        name.toLowerCase() === 'authorization' ? [name, `${value}, probe="!"`] : [name, value],
+      );
+      const answer = await site.send({ ...request, headers: marked });
+      return pass(isOk(answer) ? 'tier A: raw headers, raw bodies' : 'tier B: joined headers, raw bodies');
+    },
+  },
+  {
+    id: 'VD-13',
+    asks: 'every other way in asks for a proof as well',
+    async run({ also, send }) {
+      if (also.length === 0) return notApplicable('needs --also URL for each other host and port');
+      const open: string[] = [];
+      for (const url of also) {
+        const answer = await send({ method: 'GET', target: `${url.pathname}${url.search}`, headers: [] }, url);
+        if (answer.status !== 401 && answer.status !== 403) open.push(`${url.href} ${answer.status}`);
+      }
+      return open.length === 0 ? pass(`${also.length} asked, each refused`) : fail(open.join(', '));
+    },
+  },
+  {
+    id: 'VD-14',
+    asks: 'identity headers of a client are stripped where the filter is off',
+    async run({ url, openPath, send }) {
+      if (openPath === undefined) return notApplicable('needs --open-path, an echo without the filter');
+      return strips({ url }, (header) => send({ method: 'GET', target: openPath, headers: [header] }));
+    },
+  },
+  {
+    id: 'VD-15',
+    asks: 'nothing passes while the store is away',
+    async run(site) {
+      if (site.untilStoreStopped === undefined)
+        return notApplicable('needs --store-drill, and somebody to stop the store');
+      // Made before: a store that is away gives no challenges either.
+      const requests: RawRequest[] = [];
+      for (let count = 0; count < 3; count += 1) requests.push(await site.prove({ method: 'POST', body: BODY }));
+      await site.untilStoreStopped();
+      const answers: RawAnswer[] = [];
+      for (const request of requests) answers.push(await site.send(request));
+      const isRight = answers.every(({ status, header }) => status === 503 && header('retry-after') !== undefined);
+      return (isRight ? pass : fail)(`${statuses(answers)}, 503 with retry-after expected`);
+    },
+  },
+];
+
+/** @returns what the server made of a proof by a clock that is wrong. */
+async function timed(site: Site, aheadMs: number): Promise<string> {
+  try {
+    const answer = await site.send(await site.prove({}, aheadMs));
+    if (isOk(answer)) return 'accepted';
+    return codeOf(answer) ?? String(answer.status);
+  } catch (thrown) {
+    // Schemes that log in first are refused there.
+    if (thrown instanceof CountersignError && thrown.status !== undefined) return thrown.code;
+    throw thrown;
+  }
+}
+
+/** Sends each spelling of a forged identity, and looks for it in what the upstream received. */
+async function strips(site: Pick<Site, 'url'>, send: (header: HeaderLine) => Promise<RawAnswer>): Promise<Verdict> {
+  for (const name of ['x-auth-subject', 'X-Auth-SUBJECT', 'x_auth_subject']) {
+    const answer = await send([name, SPOOFED]);
+    if (!isOk(answer)) {
+      if (isRefused(answer)) continue; // Refused as a whole: nothing reached the upstream.
+      return fail(`${name} at ${site.url.host}: ${answer.status}`);
+    }
+    if (!answer.text.includes('"headers"')) return fail('the answer is no echo of a request');
+    if (answer.text.includes(SPOOFED)) return fail(`${name} of a client reached the upstream`);
+  }
+  return pass('three spellings, none seen upstream');
+}
+
+function echoed({ text }: RawAnswer): readonly HeaderLine[] {
+  try {
+    const { headers } = JSON.parse(text) as { headers?: HeaderLine[] };
+    return headers ?? [];
+  } catch {
+    return [];
+  }
+}
+
+function codeOf({ text }: RawAnswer): string | undefined {
+  return /"code":"([a-z_]+)"/.exec(text)?.[1];
+}
+
+function statuses(answers: readonly RawAnswer[]): string {
+  return answers.map(({ status }) => status).join(', ');
+}
+
+function split(target: string): [path: string, query: string] {
+  const at = target.indexOf('?');
+  return at === -1 ? [target, ''] : [target.slice(0, at), target.slice(at)];
+}
