@@ -20,6 +20,7 @@ export function adminEndpoints({ users }: Pick<Resources, 'users'>, registration
       path: `${PATH}/lookup`,
       bucket: 'own',
       body,
+      subject: (of) => of.subject,
       async handle({ body: { subject, tenant } }) {
         const found = await registrations.find(tenant, subject);
         if (found === null) throw new HttpProblem('not_found', 'no such record');
@@ -32,6 +33,7 @@ export function adminEndpoints({ users }: Pick<Resources, 'users'>, registration
       path: `${PATH}/revoke`,
       bucket: 'own',
       body,
+      subject: (of) => of.subject,
       async handle({ body: { subject, tenant } }) {
         const found = await registrations.find(tenant, subject);
         // The record first: a login between the two would carry the new epoch.
