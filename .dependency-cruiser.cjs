@@ -104,10 +104,10 @@ module.exports = {
     },
     {
       name: 'schemes may use packages',
-      comment: 'a scheme may use: valibot, and what has its home in it',
+      comment: 'a scheme may use: valibot, lru-cache, and what has its home in it',
       severity: 'error',
       from: { path: '^src/schemes/' },
-      to: { path: '^node_modules/', pathNot: '^node_modules/(valibot|@types/node|@serenity-kit/opaque)/' },
+      to: { path: '^node_modules/', pathNot: '^node_modules/(valibot|lru-cache|@types/node|@serenity-kit/opaque)/' },
     },
     {
       name: 'the list of schemes may import',

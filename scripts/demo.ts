@@ -13,7 +13,7 @@ import { writeRingFile } from '../src/keys/ring-file.ts';
 import type { StoredKey } from '../src/keys/ring.ts';
 import { createStage, type Addresses } from './demo/scene.ts';
 import { scenes } from './demo/scenes.ts';
-import { renderEnvoy } from './envoy-config.ts';
+import { renderEnvoy, routeToIssuer } from './envoy-config.ts';
 import { anyEnvoyBinary } from './fetch-envoy.ts';
 import { freePort, isFree, startProcess, stopAll, whenAnswers } from './processes.ts';
 import { root } from './tool.ts';
@@ -91,13 +91,20 @@ async function bringUp(port: number, envoyBinary: string, check: string): Promis
   const envoyFile = join(FOLDER, 'envoy.yaml');
   await writeFile(
     envoyFile,
-    renderEnvoy({
-      adminPort: envoyAdminPort,
-      listenPort: port,
-      check,
-      issuer: `127.0.0.1:${issuerPort}`,
-      backend: `127.0.0.1:${backendPort}`,
-    }),
+    renderEnvoy(
+      {
+        adminPort: envoyAdminPort,
+        listenPort: port,
+        check,
+        issuer: `127.0.0.1:${issuerPort}`,
+        backend: `127.0.0.1:${backendPort}`,
+      },
+      (config) =>
+        routeToIssuer(
+          config,
+          scenes.flatMap(({ issuerPaths = [] }) => issuerPaths),
+        ),
+    ),
   );
 
   const log = (name: string) => join(FOLDER, `${name}.log`);

@@ -53,6 +53,13 @@ export function virtualHost(config: EnvoyTree): EnvoyTree {
   return connectionManager(config).route_config.virtual_hosts[0];
 }
 
+/** Routes of the issuer beside `/auth`, the filter off: exact paths, since a prefix could cover what is the application's. */
+export function routeToIssuer(config: EnvoyTree, paths: readonly string[]): void {
+  const { routes } = virtualHost(config);
+  const issuer = routes.find(({ match }: EnvoyTree) => 'path_separated_prefix' in match);
+  for (const path of paths) routes.unshift({ ...issuer, name: `issuer ${path}`, match: { path } });
+}
+
 export function cluster(config: EnvoyTree, name: string): EnvoyTree {
   return config.static_resources.clusters.find((one: EnvoyTree) => one.name === name);
 }

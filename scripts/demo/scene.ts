@@ -12,6 +12,8 @@ export interface Scene {
   readonly settings: object;
   /** Keys that the ring must hold for it; one of each use is made. */
   ringKeys?(): Promise<readonly RingKeyOrder[]>;
+  /** Endpoints of the issuer outside of `/auth`: whole paths, which Envoy must route to it. */
+  readonly issuerPaths?: readonly string[];
   /** For `curl` in the terminal, behind `--scheme <name>`; where the client keeps its credentials is up to the scene. */
   readonly terminal: string;
   /** Registers a client and shows one request allowed and some refused, through `stage.show`. */

@@ -25,6 +25,9 @@ export {
 export type { ClientSession } from '../schemes/better-auth/v0/client-session.ts';
 export { type Deriving, passphraseKey } from '../schemes/better-auth/v0/client-passphrase.ts';
 export type { V0Access } from '../schemes/better-auth/v0/client-issuer.ts';
+export { type V1Account, type V1Device, v1Device, v1RecoveryHash } from '../schemes/better-auth/v1/client.ts';
+export type { V1Access } from '../schemes/better-auth/v1/client-issuer.ts';
+export { formatReply, type ReplyContent } from '../schemes/better-auth/v1/message.ts';
 export { challengeSignature, type ChallengeSignatureCredential } from '../schemes/challenge-signature/client.ts';
 export { clientChallenge, type ClientChallengeCredential } from '../schemes/client-challenge/client.ts';
 export {

@@ -1,6 +1,6 @@
 /**
  * Members of messages and tokens by role: each role takes one code, so a word of another kind never gets in. Decoding is
- * `encoding/cesr.ts`; whether a point lies on its curve is asked when the key is imported (`client-keys.ts`).
+ * `encoding/cesr.ts`; whether a point lies on its curve is asked when the key is imported (`imported-keys.ts`).
  */
 import * as v from 'valibot';
 import { Denial } from '../../core/decision.ts';

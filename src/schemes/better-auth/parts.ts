@@ -1,6 +1,6 @@
 /** What every operation of both versions is given, made once per configuration. */
 import type { Resources } from '../../core/scheme.ts';
-import { createClientKeys, type ClientKeys } from './client-keys.ts';
+import { createClientKeys, type ClientKeys } from './imported-keys.ts';
 import { createServerKeys, type ServerKeys } from './server-keys.ts';
 import type { Settings } from './settings.ts';
 import { createState, type State } from './state.ts';

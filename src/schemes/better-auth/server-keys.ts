@@ -9,7 +9,7 @@ import { ringSigner } from '../../crypto/ring-signer.ts';
 import { utf8 } from '../../encoding/bytes.ts';
 import { encode } from '../../encoding/cesr.ts';
 import { compressPoint } from '../../encoding/p256.ts';
-import type { ClientKeys, VerifyingKey } from './client-keys.ts';
+import type { ClientKeys, VerifyingKey } from './imported-keys.ts';
 import type { Settings } from './settings.ts';
 
 export interface TrustedKey {

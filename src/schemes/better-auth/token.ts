@@ -6,7 +6,7 @@ import * as v from 'valibot';
 import { deny } from '../../core/decision.ts';
 import { parseStrictJson } from '../../encoding/strict-json.ts';
 import type { Attributes } from './attributes.ts';
-import type { ClientKeys, VerifyingKey } from './client-keys.ts';
+import type { ClientKeys, VerifyingKey } from './imported-keys.ts';
 import { digest, publicKey } from './fields.ts';
 import { formatWireTime, parseWireTime } from './message.ts';
 

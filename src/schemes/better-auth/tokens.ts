@@ -6,7 +6,7 @@ import { LRUCache } from 'lru-cache';
 import { within, type Clock } from '../../core/clock.ts';
 import type { Signatures } from '../../core/directory.ts';
 import { sha256, sha256Base64url } from '../../crypto/digest.ts';
-import type { ClientKeys } from './client-keys.ts';
+import type { ClientKeys } from './imported-keys.ts';
 import type { ServerKeys } from './server-keys.ts';
 import type { Settings } from './settings.ts';
 import { packToken, unpackToken } from './token-text.ts';
@@ -113,7 +113,7 @@ export function createTokens({ settings, serverKeys, clientKeys, signatures, clo
       if (within(0, clock.nowMs(), content.expiryMs)) verified.set(sha256Base64url(signedBytes) + publicKey, content);
       return 'signed';
     }
-    if (candidates.length > 0) return 'forged';
+    if (candidates.length > 0) return content.version === 'v0' ? 'unknown' : 'forged';
     await signatures.verify(clientKeys.dummy, signedBytes, signature);
     return 'unknown';
   }

@@ -13,7 +13,7 @@ import { isAcceptableKey } from '../../../crypto/signatures.ts';
 import { encodeBase64url } from '../../../encoding/base64url.ts';
 import { utf8 } from '../../../encoding/bytes.ts';
 import { decode } from '../../../encoding/cesr.ts';
-import type { VerifyingKey } from '../client-keys.ts';
+import type { VerifyingKey } from '../imported-keys.ts';
 import type { Caller, V0Challenge, V0Parts } from './operation.ts';
 import { type Account, type Device, deviceOf, type LiveAccount, type RegistrationKind } from './account.ts';
 import type { Loaded } from './records.ts';

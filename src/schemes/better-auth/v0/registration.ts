@@ -4,7 +4,7 @@
  */
 import { deny } from '../../../core/decision.ts';
 import { decode } from '../../../encoding/cesr.ts';
-import type { VerifyingKey } from '../client-keys.ts';
+import type { VerifyingKey } from '../imported-keys.ts';
 import type { Caller, V0Parts } from './operation.ts';
 import { passphraseKey, pepperedDigest } from './proofs.ts';
 import {

@@ -8,18 +8,21 @@ import { utf8 } from '../../../encoding/bytes.ts';
 import { encode } from '../../../encoding/cesr.ts';
 import { compressPoint } from '../../../encoding/p256.ts';
 
-/** Path of an operation behind the deployment's prefix. */
-export type Operation =
-  | 'account/create'
-  | 'account/recover'
-  | 'account/delete'
-  | 'device/rotate'
-  | 'device/link'
-  | 'device/unlink'
-  | 'recovery/change'
-  | 'session/request'
-  | 'session/create'
-  | 'session/refresh';
+/** Paths behind the deployment's prefix. */
+export const OPERATIONS = [
+  'account/create',
+  'account/recover',
+  'account/delete',
+  'device/rotate',
+  'device/link',
+  'device/unlink',
+  'recovery/change',
+  'session/request',
+  'session/create',
+  'session/refresh',
+] as const;
+
+export type Operation = (typeof OPERATIONS)[number];
 
 export interface ReplyContent {
   /** Of the request, character by character. */

@@ -9,7 +9,7 @@ import type { Answer, Endpoint, EndpointCall } from '../../../core/scheme.ts';
 import { utf8 } from '../../../encoding/bytes.ts';
 import { decode } from '../../../encoding/cesr.ts';
 import { parseJsonDocument, type JsonDocument, type JsonObject } from '../../../encoding/strict-json.ts';
-import type { VerifyingKey } from '../client-keys.ts';
+import type { VerifyingKey } from '../imported-keys.ts';
 import { nonce, signature } from '../fields.ts';
 import type { Parts } from '../parts.ts';
 import { errorBody } from './errors.ts';
