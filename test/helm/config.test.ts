@@ -38,7 +38,7 @@ beforeAll(async () => {
   }
   await mkdir(join(folder, 'keys'));
   // As the pod does it for development.
-  const uses = `keys={"generate":true,"generateUses":${JSON.stringify(KEY_USES.filter((use) => use !== 'opaque-setup'))}}`;
+  const uses = `keys={"generate":true,"generateUses":${JSON.stringify(KEY_USES)}}`;
   const [pod] = podsOf(await render({ values: 'memory', set: [uses] }));
   const steps: string[][] = pod?.spec.initContainers.map(({ args }: Manifest) => args) ?? [];
   for (const args of steps.filter(([command]) => command === 'keys')) {

@@ -9,7 +9,7 @@ import { extAuthz, renderEnvoy, virtualHost, type EnvoyTree } from '../../script
 import { envoyBinary } from '../../scripts/fetch-envoy.ts';
 import { root } from '../../scripts/tool.ts';
 import { createAuthority } from '../support/certificates.ts';
-import { ofKind, render, renderNotes, valuesNames } from './chart.ts';
+import { ofKind, parseManifests, render, renderNotes, valuesNames } from './chart.ts';
 
 let folder: string;
 beforeAll(async () => {
@@ -89,7 +89,9 @@ async function documentedBlocks(): Promise<[string, EnvoyTree][]> {
   const files = (await readdir(join(root, 'docs'))).filter((name) => name.endsWith('.md'));
   const texts = await Promise.all(files.map(async (name) => [name, await readFile(join(root, 'docs', name), 'utf8')]));
   return texts.flatMap(([name = '', text = '']) =>
-    [...text.matchAll(/^```yaml\n([^]*?)^```/gm)].map(([, block = '']): [string, EnvoyTree] => [name, parse(block)]),
+    [...text.matchAll(/^```yaml\n([^]*?)^```/gm)].flatMap(([, block = '']) =>
+      parseManifests(block).map((each): [string, EnvoyTree] => [name, each]),
+    ),
   );
 }
 

@@ -171,6 +171,18 @@ test.each([
   await expect(render({ ...(values !== undefined && { values }), set })).rejects.toThrow(message);
 });
 
+test('the values that the documentation shows are accepted', async () => {
+  const text = readFileSync(join(chartFolder, '..', '..', 'docs', 'kubernetes.md'), 'utf8');
+  const blocks = [...text.matchAll(/^```yaml\n([^]*?)^```/gm)].map(([, block = '']) => parse(block));
+  const values = blocks.filter((block) => block.config !== undefined);
+  expect(values.length).toBeGreaterThan(0);
+  for (const { image, ...rest } of values) {
+    expect(Object.keys(image)).toEqual(['repository', 'digest']);
+    const set = Object.entries(rest).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
+    expect((await render({ set })).flatMap(problemsOf)).toEqual([]);
+  }
+});
+
 test('one replica with memory replaces its pod instead of running two', async () => {
   const [deployment] = ofKind(await render({ values: 'memory' }), 'Deployment');
   expect(deployment.spec.strategy).toEqual({ type: 'Recreate' });
