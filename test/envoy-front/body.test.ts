@@ -222,8 +222,18 @@ describe('a body that comes as text (tier C)', () => {
   test.each(['a!c', 'a\x7fc', 'a\x00c', 'aéc', 'a\x0bc'])('is not_ascii when it is %j', (text) => {
     expect(bodyOf(sent(text), accepting)).toBe('not_ascii');
   });
-  test('may hold HTAB, LF and CR', () => {
-    expect(bodyOf(sent('a\t\r\nc'), accepting)).toBe('complete a\t\r\nc');
+  test.each(['a\t\r\nc', ' ', '~', '"', '\t'])(
+    'may be %j: HTAB, LF, CR and what can be seen from the space to the tilde',
+    (text) => {
+      expect(bodyOf(sent(text), accepting)).toBe(`complete ${text}`);
+    },
+  );
+  test('takes no other byte', () => {
+    for (let byte = 0; byte < 0x80; byte += 1) {
+      const isTaken = [0x09, 0x0a, 0x0d].includes(byte) || (byte >= 0x20 && byte <= 0x7e && byte !== 0x21);
+      const text = String.fromCharCode(byte);
+      expect([byte, bodyOf(sent(text), accepting)]).toEqual([byte, isTaken ? `complete ${text}` : 'not_ascii']);
+    }
   });
   test('needs a content-length that equals its length', () => {
     expect(bodyOf({ text: 'abc', partial: 'false' }, accepting)).toBe('length');

@@ -294,6 +294,13 @@ describe('shape', () => {
     expect(refusal(() => open({}, { tier }))).toBe('check_invalid shape');
     expect(refusal(() => open({ both: true }, { tier }))).toBe('check_invalid shape');
   });
+  test('is a fault without any header, in every tier', () => {
+    const bare = { method: null, path: null, authority: null, scheme: null };
+    expect(refusal(() => open(bare))).toBe('check_invalid shape');
+    for (const tier of ['B', 'C'] as const) {
+      expect(refusal(() => open({ ...bare, tier }, { tier }))).toBe('check_invalid shape');
+    }
+  });
   test('is a fault when tier C gets body bytes, and in every tier when query or fragment stand apart', () => {
     expect(refusal(() => open({ tier: 'C', body: Uint8Array.of(1) }, { tier: 'C' }))).toBe('check_invalid shape');
     expect(refusal(() => open({ http: { query: 'a' } }))).toBe('check_invalid shape');
