@@ -1,4 +1,4 @@
-/** Whatever a broken encoder makes, what leaves is what was meant: the assertion reads bytes as the proxy does. */
+/** EU-05: Whatever a broken encoder makes, what leaves is what was meant: the assertion reads bytes as the proxy does. */
 import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { isAnswer } from '../../src/envoy/answer-assertion.ts';

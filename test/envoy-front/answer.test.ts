@@ -1,4 +1,4 @@
-/** Which answer each verdict gets: the table of codes, the body, the metadata for the proxy's log, and routes that only watch. */
+/** EU-11: Which answer each verdict gets: the table of codes, the body, the metadata for the proxy's log, and routes that only watch. */
 import { describe, expect, test } from '@jest/globals';
 import type { Route } from '../../src/config/routes.ts';
 import { DENIAL_CODES, Denial } from '../../src/core/decision.ts';

@@ -1,4 +1,4 @@
-/** The twelve rows by which a body is proven whole or not, each with the near miss beside it, and what routes make of them. */
+/** EU-02: The twelve rows by which a body is proven whole or not, each with the near miss beside it, and what routes make of them. */
 import { describe, expect, test } from '@jest/globals';
 import type { Route } from '../../src/config/routes.ts';
 import { decodeCheck } from '../../src/envoy/decode-request.ts';

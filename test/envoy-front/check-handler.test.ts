@@ -1,4 +1,4 @@
-/** From bytes to bytes: nothing but the grant is an allow, whatever throws, hangs or ends early, and nobody waits for ever. */
+/** EU-04, EU-09: From bytes to bytes: nothing but the grant is an allow, whatever throws, hangs or ends early, and nobody waits for ever. */
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { Denial } from '../../src/core/decision.ts';
 import { Fault } from '../../src/core/fault.ts';

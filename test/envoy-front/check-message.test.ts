@@ -1,5 +1,5 @@
 /**
- * The reader of Checks against the protobuf codec of somebody else: on valid, mutated and cut messages it says the same, or refuses.
+ * EU-03: The reader of Checks against the protobuf codec of somebody else: on valid, mutated and cut messages it says the same, or refuses.
  * Beside it the rules by which it is stricter, one by one.
  */
 import { Buffer } from 'node:buffer';

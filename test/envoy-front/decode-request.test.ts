@@ -1,4 +1,4 @@
-/** What a Check becomes: every field of the request, every limit, every shape, and whose fault it is when it does not work out. */
+/** EU-01, EU-08, EU-10: What a Check becomes: every field of the request, every limit, every shape, and whose fault it is when it does not work out. */
 import { describe, expect, test } from '@jest/globals';
 import type { Route, RouteTable } from '../../src/config/routes.ts';
 import { Denial } from '../../src/core/decision.ts';

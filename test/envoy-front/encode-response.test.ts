@@ -1,4 +1,4 @@
-/** The bytes of answers: the worked ones, what may be in one, and what is a fault instead. */
+/** EU-01, EU-06, EU-10: The bytes of answers: the worked ones, what may be in one, and what is a fault instead. */
 import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import type { Header } from '../../src/core/decision.ts';

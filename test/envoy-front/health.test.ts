@@ -1,4 +1,4 @@
-/** The health service: which names there are, and who is told when. */
+/** EU-14: The health service: which names there are, and who is told when. */
 import { Buffer } from 'node:buffer';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';

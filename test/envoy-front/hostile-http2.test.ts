@@ -1,4 +1,4 @@
-/** Frames that only an attacker sends: the server stays up, closes what is too much, and does not grow. */
+/** EU-12: Frames that only an attacker sends: the server stays up, closes what is too much, and does not grow. */
 import { Buffer } from 'node:buffer';
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';

@@ -1,4 +1,4 @@
-/** The transport as callers see it: framing, methods, deadlines, cancellation, drain, and a foreign client. */
+/** EU-13: The transport as callers see it: framing, methods, deadlines, cancellation, drain, and a foreign client. */
 import { Buffer } from 'node:buffer';
 import type { ClientHttp2Stream } from 'node:http2';
 import { afterEach, describe, expect, test } from '@jest/globals';

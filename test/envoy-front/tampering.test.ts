@@ -1,4 +1,4 @@
-/** Whatever of a proven request is changed on the way is refused, spends nothing, and leaks nothing of the credential anywhere. */
+/** EU-07, EU-15: Whatever of a proven request is changed on the way is refused, spends nothing, and leaks nothing of the credential anywhere. */
 import { Buffer } from 'node:buffer';
 import { expect, test } from '@jest/globals';
 import * as fc from 'fast-check';

@@ -1,5 +1,5 @@
 /**
- * The forty Checks recorded from real proxies decode to what the specification says of them. Their routes have no public origins, so
+ * EU-01: The forty Checks recorded from real proxies decode to what the specification says of them. Their routes have no public origins, so
  * the scheme is `:scheme`.
  */
 import { createHash } from 'node:crypto';
