@@ -69,5 +69,6 @@ export function exitOf({ code, status }: CountersignError): number {
   if (code === 'key_unusable') return EXIT.unreadable;
   if (code === 'request_unsuitable' || code === 'body_not_fixed') return EXIT.usage;
   if (code === 'unavailable' || code === 'not_offered' || code === 'answer_invalid') return EXIT.unreachable;
-  return status === undefined ? EXIT.failed : EXIT.refused;
+  // A wrong password is found out before the server is asked.
+  return status === undefined && code !== 'signature_invalid' ? EXIT.failed : EXIT.refused;
 }
