@@ -20,9 +20,15 @@ export async function readRefusal(answer: Response, authScheme: string): Promise
   const parameters = challengeParameters(answer.headers.get('www-authenticate') ?? '', authScheme);
   const problem = await readProblem(answer);
   const checkId = typeof problem['check'] === 'string' ? problem['check'] : undefined;
-  // HEAD has no body; its 401 tells the code in the header.
-  const code = checkId === undefined ? parameters.get('error') : problem['code'];
-  return isClientErrorCode(code) ? { code, checkId, parameters, serverTimeMs: serverTimeOf(answer) } : undefined;
+  const serverTimeMs = serverTimeOf(answer);
+  const code = checkId === undefined ? codeWithoutBody(parameters, serverTimeMs) : problem['code'];
+  return isClientErrorCode(code) ? { code, checkId, parameters, serverTimeMs } : undefined;
+}
+
+/** HEAD has no body; its 401 tells the code in the header, of tokens only that it was one of time. */
+function codeWithoutBody(parameters: HeaderParameters, serverTimeMs: number | undefined): unknown {
+  const error = parameters.get('error');
+  return error === 'invalid_token' && serverTimeMs !== undefined ? 'stale' : error;
 }
 
 /** What a refusal because of the time tells besides. Unix ms. */

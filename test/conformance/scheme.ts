@@ -645,11 +645,11 @@ function linesFor(world: SchemeWorld, denial: Denial): readonly string[] {
 }
 
 /** Without the slowest tenth: pauses of the machine, which hit either side. */
-function cropped(times: readonly number[]): readonly number[] {
+export function cropped(times: readonly number[]): readonly number[] {
   return times.toSorted((a, b) => a - b).slice(0, Math.floor(times.length * 0.9));
 }
 
-function welchT(one: readonly number[], other: readonly number[]): number {
+export function welchT(one: readonly number[], other: readonly number[]): number {
   const [a, b] = [moments(one), moments(other)];
   return (a.mean - b.mean) / Math.sqrt(a.variance / one.length + b.variance / other.length);
 }

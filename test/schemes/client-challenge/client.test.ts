@@ -229,6 +229,14 @@ describe('within the client', () => {
     expect(gateway.judged.map(({ target }) => target)).toEqual(['/x', '/y', '/y']);
   });
 
+  test('so is it for HEAD, whose refusal has no body', async () => {
+    const { world, gateway, client } = await open();
+    await client.fetch('/x');
+    world.clock.advance(700_000);
+    expect((await client.fetch('/y', { method: 'HEAD' })).status).toBe(200);
+    expect(gateway.judged.map(({ method }) => method)).toEqual(['GET', 'HEAD', 'HEAD']);
+  });
+
   test('after the epoch was raised one request is revoked, the next logs in anew', async () => {
     const { world, key, client } = await open();
     await client.fetch('/x');

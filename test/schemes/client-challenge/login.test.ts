@@ -8,7 +8,9 @@ import { randomBytes } from '../../../src/crypto/random.ts';
 import { encodeBase64url } from '../../../src/encoding/base64url.ts';
 import { addKey } from '../../../src/keys/ring-changes.ts';
 import { clientChallenge } from '../../../src/schemes/client-challenge/index.ts';
+import { cropped, welchT } from '../../conformance/scheme.ts';
 import { newCheckId } from '../../support/auth-request.ts';
+import { isLong } from '../../support/long.ts';
 import { codeOf, faultOf, outcomeOf, rejectionOf } from '../../support/refused.ts';
 import {
   createSchemeWorld,
@@ -313,6 +315,27 @@ describe('accounts', () => {
       { code: 'unknown_credential', verbs, checks: 1 },
     ]);
   });
+
+  if (isLong) {
+    test('times of a wrong signature and of an unknown key do not differ: Welch t below 4.5 over 100,000 interleaved samples (CT-17)', async () => {
+      const bodies: [object[], object[]] = [[], []];
+      for (let count = 0; count < 1_000; count += 1) {
+        const signature = encodeBase64url(randomBytes(64).fill(1, 32));
+        bodies[0].push({ ...fresh(), signature });
+        bodies[1].push({ ...strictLogin(stranger, START_MS), signature });
+      }
+      const times: [number[], number[]] = [[], []];
+      for (let sample = 0; sample < 102_000; sample += 1) {
+        const which = Math.random() < 0.5 ? 0 : 1;
+        world.store.calls.length = 0;
+        const start = performance.now();
+        await rejectionOf(login(bodies[which][sample % 1_000]!));
+        // The first ones warm up.
+        if (sample >= 2_000) times[which].push(performance.now() - start);
+      }
+      expect(Math.abs(welchT(cropped(times[0]), cropped(times[1])))).toBeLessThan(4.5);
+    }, 600_000);
+  }
 
   test.each([
     ['registered for another scheme', { uses: ['challenge-signature'] }],
