@@ -1,8 +1,9 @@
 /**
  * A primary dies or hangs while values are claimed through it; afterwards every value is presented once more. Two allows of one value
- * are what must never happen: not one in all that was acknowledged (SF-10, SF-12).
+ * are what must never happen: not one in all that was acknowledged (SF-10, SF-12). Without fence or horizon they do happen, and are found
+ * (SF-11).
  */
-import { afterEach, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, test } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { requireAfterHorizon } from '../../src/core/clock.ts';
 import { Denial } from '../../src/core/decision.ts';
@@ -10,6 +11,7 @@ import { Fault } from '../../src/core/fault.ts';
 import type { Store } from '../../src/core/store.ts';
 import { storeKey } from '../../src/crypto/store-key.ts';
 import { isLong } from '../support/long.ts';
+import { startRedis, type TestRedis } from '../support/redis.ts';
 import { startRedisCluster } from '../support/redis-cluster.ts';
 import { SENTINEL_NAME, startRedisWithSentinels } from '../support/redis-sentinels.ts';
 import { redisStoreOn, type StoreOverrides, until, untilServing } from '../support/redis-store.ts';
@@ -28,8 +30,11 @@ interface Proof {
   readonly madeAtMs: number;
 }
 
+/** What the history is made by. */
+type Claims = Pick<Store, 'claim' | 'horizonMs'>;
+
 /** As a scheme does: horizon first, claim last, once more after `horizon_moved`. */
-async function present(store: Store, proof: Proof, owner: string): Promise<'allow' | 'deny' | 'fault'> {
+async function present(store: Claims, proof: Proof, owner: string): Promise<'allow' | 'deny' | 'fault'> {
   for (let attempt = 0; attempt < 2; attempt += 1) {
     try {
       requireAfterHorizon({ madeAtMs: proof.madeAtMs, leadMs: 0, nowMs: Date.now() }, store.horizonMs());
@@ -45,10 +50,10 @@ async function present(store: Store, proof: Proof, owner: string): Promise<'allo
 }
 
 /** Presents new proofs over several stores until told to stop. */
-function traffic(stores: readonly Store[]) {
+function traffic(stores: readonly Claims[]) {
   const over = new AbortController();
   const allowed: Proof[] = [];
-  const one = async (store: Store) => {
+  const one = async (store: Claims) => {
     while (!over.signal.aborted) {
       const proof = { id: (ids += 1), madeAtMs: Date.now() };
       if ((await present(store, proof, `first-${proof.id}`)) === 'allow') allowed.push(proof);
@@ -65,12 +70,12 @@ function traffic(stores: readonly Store[]) {
   };
 }
 
-async function replay(stores: readonly Store[], proofs: readonly Proof[]): Promise<number> {
+async function replay(stores: readonly Claims[], proofs: readonly Proof[]): Promise<number> {
   let doubles = 0;
   for (let at = 0; at < proofs.length; at += 50) {
     const chunk = proofs.slice(at, at + 50);
     const verdicts = await Promise.all(
-      chunk.map((proof, index) => present(stores[index % stores.length] as Store, proof, `second-${proof.id}`)),
+      chunk.map((proof, index) => present(stores[index % stores.length] as Claims, proof, `second-${proof.id}`)),
     );
     doubles += verdicts.filter((verdict) => verdict === 'allow').length;
   }
@@ -153,3 +158,44 @@ test('a slot moves to another primary: its lane is followed within seconds, and 
   expect(await replay(stores, [...running.allowed, ...after.allowed])).toBe(0);
   await after.stop();
 }, 90_000);
+
+describe('a server restarts empty', () => {
+  const variants: Record<string, (store: Store, redis: TestRedis) => Claims> = {
+    'with both': (store) => store,
+    'without the horizon': ({ claim }) => ({ claim, horizonMs: () => 0 }),
+    // What was spent is remembered by the record alone, and the horizon is what it was at the start.
+    'without the fence'(store, { admin }) {
+      const horizonMs = store.horizonMs();
+      return {
+        horizonMs: () => horizonMs,
+        async claim(key, owner, expiresAtMs) {
+          const had = await admin
+            .set(`cs:bare:${key.text}`, owner, 'PXAT', expiresAtMs, 'NX', 'GET')
+            .catch(() => 'fault');
+          return had === null ? 'claimed' : had === owner ? 'mine' : 'taken';
+        },
+      };
+    },
+  };
+
+  test.each([
+    ['with both', 'finds no double allow'],
+    ['without the horizon', 'finds double allows: it sees what it looks for'],
+    ['without the fence', 'finds double allows: it sees what it looks for'],
+  ])('%s the history %s (SF-11)', async (what) => {
+    const redis = await startRedis();
+    closers.push(() => redis.stop());
+    const store = redisStoreOn(redis.url);
+    closers.push(() => store.close());
+    await until('it serves', () => store.state() === 'ok');
+    const claims = variants[what]?.(store, redis) ?? store;
+    const running = traffic([claims]);
+    await until('there is traffic', () => running.allowed.length > 300, 60_000);
+    await running.stop();
+    await redis.restart();
+    await until('it serves again', () => store.state() === 'ok');
+    const doubles = await replay([claims], running.allowed);
+    if (what === 'with both') expect(doubles).toBe(0);
+    else expect(doubles).toBeGreaterThan(100);
+  });
+});
