@@ -23,7 +23,8 @@ export {
   v0PassphraseSession,
 } from '../schemes/better-auth/v0/client.ts';
 export type { ClientSession } from '../schemes/better-auth/v0/client-session.ts';
-export { type Deriving, passphraseKey } from '../schemes/better-auth/v0/client-passphrase.ts';
+export { argon2id, type Argon2Cost } from '../encoding/argon2id.ts';
+export { type Deriving, passphraseKey, type Stretching } from '../schemes/better-auth/v0/client-passphrase.ts';
 export type { V0Access } from '../schemes/better-auth/v0/client-issuer.ts';
 export { type V1Account, type V1Device, v1Device, v1RecoveryHash } from '../schemes/better-auth/v1/client.ts';
 export type { V1Access } from '../schemes/better-auth/v1/client-issuer.ts';
