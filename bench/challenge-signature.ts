@@ -22,10 +22,12 @@ export function newClient(user: string): Client {
   return { user, ...generateKeyPair('ES256') };
 }
 
+/** @param beside settings of other schemes, by name. */
 export function startChallengeSignature(
   ring: readonly StoredKey[],
   client: Client,
   redisUrl: string | undefined,
+  beside: object = {},
 ): Promise<Running> {
   const users = [{ user: client.user, keys: [{ kid: 'k1', jwk: client.publicJwk }] }];
   return startService({
@@ -34,7 +36,7 @@ export function startChallengeSignature(
     files: { 'users.json': JSON.stringify({ users }) },
     settings: (pathOf) => ({
       directory: { dummyAlg: 'ES256', file: pathOf('users.json') },
-      schemes: { 'challenge-signature': { challenges: 'stateless', inBand: false, lifetime: '300s' } },
+      schemes: { 'challenge-signature': { challenges: 'stateless', inBand: false, lifetime: '300s' }, ...beside },
       routes: { api: { schemes: ['challenge-signature'], publicOrigins: ['https://api.example.com'] } },
     }),
   });

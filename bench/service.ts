@@ -14,6 +14,8 @@ export interface Running {
   /** Where it answers Checks. */
   readonly address: string;
   readonly pid: number;
+  /** Of countersign: `host:port` where clients log in. */
+  readonly issuer?: string;
   stop(): Promise<void>;
 }
 
@@ -60,7 +62,7 @@ export async function startService({ ring, redisUrl, files = {}, settings }: Ser
   );
   const running = await startProgram('src/cli.ts', ['serve', '--config', pathOf('config.yaml')], address, folder);
   await new Promise((done) => setTimeout(done, PAST_HORIZON_MS));
-  return running;
+  return { ...running, issuer: `127.0.0.1:${issuerPort}` };
 }
 
 /** What the transport costs: the same server, every Check answered by prepared bytes. */
