@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util';
 import { createClient, enrol } from '../src/client/index.ts';
 import { createKeyFile } from '../src/client/node.ts';
 import { challengeSignature } from '../src/schemes/challenge-signature/client.ts';
-import { inviteByCompose, makeComposeFiles } from './compose/files.ts';
+import { inviteBy, makeComposeFiles } from './compose/files.ts';
 import { docker, requireDocker } from './docker.ts';
 import { root } from './tool.ts';
 
@@ -27,7 +27,12 @@ async function main(): Promise<void> {
   const user = `demo-${randomBytes(3).toString('hex')}`;
   const keyFile = join(folder, 'secrets', `${user}.jwk`);
   const key = await createKeyFile(keyFile, 'Ed25519');
-  const invitation = await inviteByCompose(file, env, user);
+  const invitation = await inviteBy(
+    ['compose', '-f', file, 'exec', '-T', 'countersign'],
+    '/run/secrets/admin_token',
+    user,
+    env,
+  );
   await enrol({ baseUrl: ENVOY, scheme: 'challenge-signature', invitation, kid: KEY_ID, key });
   say(`\n${user} has enrolled a key by invitation`);
   const signer = challengeSignature({ user, kid: KEY_ID, key });

@@ -28,7 +28,7 @@ export async function makeComposeFiles(folder: string): Promise<ComposeFiles> {
 
   const [uid, gid] = [process.getuid?.() ?? 0, process.getgid?.() ?? 0];
   const owner = uid === 0 ? { uid: OF_IMAGE, gid: OF_IMAGE } : { uid, gid };
-  if (uid === 0) for (const file of [ring, token]) await chown(file, owner.uid, owner.gid);
+  if (uid === 0) for (const path of [secrets, ring, token]) await chown(path, owner.uid, owner.gid);
   return {
     env: {
       COUNTERSIGN_USER: `${owner.uid}:${owner.gid}`,
@@ -67,14 +67,18 @@ async function isThere(file: string): Promise<boolean> {
   );
 }
 
-/** Asks countersign inside its container, the only place from which its admin API is reached. @returns the invitation. */
-export async function inviteByCompose(
-  file: string,
-  env: Readonly<Record<string, string>>,
+/**
+ * Asks countersign inside its container, the only place from which its admin API is reached.
+ *
+ * @param exec of the docker command, up to the container. @returns the invitation.
+ */
+export async function inviteBy(
+  exec: readonly string[],
+  tokenFile: string,
   subject: string,
+  env: Readonly<Record<string, string>> = {},
 ): Promise<string> {
   const command = ['/usr/local/bin/node', '/app/dist/cli.js', 'users', 'invite'];
-  const what = ['--scheme', 'challenge-signature', '--subject', subject, '--token-file', '/run/secrets/admin_token'];
-  const answer = await docker(['compose', '-f', file, 'exec', '-T', 'countersign', ...command, ...what], { env });
-  return (JSON.parse(answer) as { token: string }).token;
+  const what = ['--scheme', 'challenge-signature', '--subject', subject, '--token-file', tokenFile];
+  return (JSON.parse(await docker([...exec, ...command, ...what], { env })) as { token: string }).token;
 }
