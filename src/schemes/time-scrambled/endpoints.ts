@@ -74,6 +74,7 @@ export function endpoints(parts: EnrolmentParts): readonly Endpoint[] {
         replace: v.optional(v.boolean(), false),
         tenant: tenantMember(),
       }),
+      subject: ({ subject }) => subject,
       async handle({ body: { tenant, subject, keyId: id, profile, n, anchors: lanes, replace } }) {
         enrolment.requireRecovered();
         const body = await enrolment.enrol({ tenant, subject, id, profile, length: n, anchors: lanes, replace });
@@ -86,6 +87,7 @@ export function endpoints(parts: EnrolmentParts): readonly Endpoint[] {
       path: `${CREDENTIALS}/lookup`,
       bucket: 'own',
       body: byChain,
+      subject: ({ subject }) => subject,
       async handle({ body: { tenant, subject, keyId } }) {
         const found = await enrolment.find(tenant, subject, keyId);
         if (found === null) throw noSuchChain();
@@ -99,6 +101,7 @@ export function endpoints(parts: EnrolmentParts): readonly Endpoint[] {
       path: `${CREDENTIALS}/revoke`,
       bucket: 'own',
       body: byChain,
+      subject: ({ subject }) => subject,
       async handle({ body: { tenant, subject, keyId } }) {
         if (!(await enrolment.revoke(tenant, subject, keyId))) throw noSuchChain();
         return EMPTY;

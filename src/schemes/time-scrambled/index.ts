@@ -26,6 +26,11 @@ export const timeScrambled = defineScheme({
     },
   },
 
+  events: {
+    renewal_dropped: 'a new chain was altered on its way; the old one goes on',
+    first_use: 'an unknown chain was begun by its first token, as permitted',
+  },
+
   create(settings, resources) {
     const state = createState(resources);
     const parts = { resources, settings, state };

@@ -145,6 +145,7 @@ async function judgeSeed(given: Case, chain: HeldChain, scrambling: Scrambling):
     if (next !== undefined) {
       const user = await validUser(given, next);
       if (!(await state.advance(chain, next, true))) return undefined;
+      resources.notice('first_use', next.user);
       return identityOf({ ...given, scrambling }, user, next, false, undefined);
     }
   }
@@ -193,6 +194,7 @@ async function follow(
   if (!(await state.advance(chain, next, renewal === 'committed' || renewal === 'pending'))) return undefined;
   call.stageDone('store');
   if (renewal !== undefined) resources.count('time_scrambled_renewals_total', { profile, outcome: renewal });
+  if (renewal === 'dropped') resources.notice('renewal_dropped', record.user);
   const renewed = renewal === undefined || renewal === 'pending' ? undefined : renewal === 'committed';
   return identityOf(answer, user, next, false, renewed);
 }

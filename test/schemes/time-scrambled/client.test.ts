@@ -219,7 +219,10 @@ describe('seed: a renewal that is altered on its way ends on the old chain', () 
   async function atRenewal() {
     const { world, client } = await setup('seed', { length: 40 });
     const counted: unknown[] = [];
-    Object.assign(world.resources, { count: (name: string, labels: object) => counted.push([name, labels]) });
+    Object.assign(world.resources, {
+      count: (name: string, labels: object) => counted.push([name, labels]),
+      notice: (event: string, subject: string) => counted.push([event, subject]),
+    });
     while ((await laneOf(client)).chain.next > 32) await go(world, client);
     return { world, client, counted };
   }
@@ -234,7 +237,8 @@ describe('seed: a renewal that is altered on its way ends on the old chain', () 
     const { world, client, counted } = await atRenewal();
     expect(await go(world, client, { alterRequest: altering(name) })).toBe('allow');
     expect(await go(world, client)).toBe('allow');
-    expect(counted).toEqual(['pending', 'dropped'].map((outcome) => [RENEWALS, { profile: 'seed', outcome }]));
+    const outcomes = ['pending', 'dropped'].map((outcome) => [RENEWALS, { profile: 'seed', outcome }]);
+    expect(counted).toEqual([...outcomes, ['renewal_dropped', 'alice']]);
     const lane = await laneOf(client);
     expect([lane.renewal, lane.old]).toEqual([null, null]);
     await times(3, async () => expect(await go(world, client)).toBe('allow'));

@@ -316,7 +316,10 @@ describe('seed: first use', () => {
     const { world, client } = await unknown();
     expect(await codeOf(world.judge(await proven(world, client, REQUEST)))).toBe('out_of_sync');
     await permit(world);
+    const noticed: unknown[] = [];
+    Object.assign(world.resources, { notice: (...told: unknown[]) => noticed.push(told) });
     const { subject, attributes } = await world.judge(await proven(world, client, REQUEST));
+    expect(noticed).toEqual([['first_use', 'client-1']]);
     expect([subject, attributes]).toEqual(['client-1', { auth: { profile: 'seed', first_use: true } }]);
     expect(await recordOf(world)).toMatchObject({ index: null, user: 'client-1', isFirstUse: true });
     const next = await world.judge(await proven(world, client, REQUEST));
