@@ -7,8 +7,6 @@ import { openBrowser } from '../support/browser.ts';
 import { bundleClient } from '../support/client-bundle.ts';
 import { type Deployment, openDeployment } from '../support/deployment.ts';
 
-declare const countersign: typeof library;
-
 let browser: Browser;
 let files: ReadonlyMap<string, string>;
 let deployment: Deployment;
@@ -142,3 +140,17 @@ test('a passphrase is announced before the page stands still, registers, and log
   }, given);
   expect(seen).toEqual(['deriving true', 'painted true', 'done true', 200]);
 }, 60_000);
+
+/** What a page has and Node has not. */
+declare const countersign: typeof library;
+declare const location: { readonly origin: string };
+declare const requestAnimationFrame: (run: () => void) => void;
+declare const indexedDB: { open(name: string): Opening };
+interface Opening {
+  readonly result: { transaction(store: string): { objectStore(name: string): { getAll(): Reading } } };
+  addEventListener(event: 'success', listener: (value: unknown) => void): void;
+}
+interface Reading {
+  readonly result: unknown;
+  addEventListener(event: 'success', listener: (value: unknown) => void): void;
+}
