@@ -66,7 +66,9 @@ describe.each(valuesNames)('with %s values', (values) => {
     const selectors = [
       ...ofKind(manifests, 'Deployment').map(({ spec }) => spec.selector.matchLabels),
       ...ofKind(manifests, 'Service').map(({ spec }) => spec.selector),
-      ...ofKind(manifests, 'NetworkPolicy').map(({ spec }) => spec.podSelector.matchLabels),
+      ...ofKind(manifests, 'NetworkPolicy')
+        .filter(({ metadata }) => metadata.annotations === undefined)
+        .map(({ spec }) => spec.podSelector.matchLabels),
       ...ofKind(manifests, 'PodDisruptionBudget').map(({ spec }) => spec.selector.matchLabels),
     ];
     for (const selector of selectors) expect(labels).toContainEqual(expect.objectContaining(selector));
@@ -235,7 +237,8 @@ test('a sidecar asks for little', async () => {
 
 describe('NetworkPolicy', () => {
   const policyOf = async (values: string, set: readonly string[] = []) =>
-    ofKind(await render({ values, set }), 'NetworkPolicy')[0]?.spec;
+    ofKind(await render({ values, set }), 'NetworkPolicy').find(({ metadata }) => metadata.annotations === undefined)
+      ?.spec;
 
   test('denies both ways but for the named: Envoy to the check port alone, Redis and DNS outwards', async () => {
     const { policyTypes, ingress, egress } = await policyOf('standalone');
@@ -261,6 +264,20 @@ describe('NetworkPolicy', () => {
 
   test('lets nothing out without a Redis', async () => {
     expect((await policyOf('memory')).egress).toBeNull();
+  });
+
+  test('lets the test pod ask the release whether it is ready, and nothing else', async () => {
+    for (const [values, ports] of [
+      ['standalone', ['admin', 53, 53]],
+      ['sidecar', []],
+    ] as const) {
+      const policies = ofKind(await render({ values }), 'NetworkPolicy');
+      const { spec } = policies.find(({ metadata }) => metadata.annotations !== undefined);
+      expect(spec.policyTypes).toEqual(['Ingress', 'Egress']);
+      expect(spec.ingress).toBeUndefined();
+      const rules: { ports: { port: unknown }[] }[] = spec.egress ?? [];
+      expect(rules.flatMap((rule) => rule.ports.map(({ port }) => port))).toEqual(ports);
+    }
   });
 
   test('is not rendered for pods that are not ours', async () => {
