@@ -29,9 +29,16 @@ export interface Rendering {
 
 export const ADMISSION_POLICY = 'admissionregistration.k8s.io/v1/MutatingAdmissionPolicy';
 
-/** @returns every document; hooks too. @throws Error with helm's one-line reason. */
+/** By helm's arguments: most tests look at the same few. */
+const rendered = new Map<string, Promise<string>>();
+
+/** @returns every document, hooks too, for the caller alone. @throws Error with helm's one-line reason. */
 export async function render(rendering: Rendering): Promise<Manifest[]> {
-  return parseManifests(await helm(['template', 'rel', chartFolder, '--namespace', 'auth', ...flags(rendering)]));
+  const args = ['template', 'rel', chartFolder, '--namespace', 'auth', ...flags(rendering)];
+  const known = rendered.get(args.join(' '));
+  const text = known ?? helm(args);
+  if (known === undefined) rendered.set(args.join(' '), text);
+  return parseManifests(await text);
 }
 
 /** @returns the text that `helm install` prints. */
