@@ -45,12 +45,13 @@ const mayImport = {
   ],
   processes: ['sidecar.ts', 'listener', 'config', 'telemetry', 'core', 'keys', 'schemes', 'version.ts'],
   'multi.ts': ['processes', 'sidecar.ts', 'http', 'admin', 'config', 'telemetry', 'core', 'crypto'],
+  'explain.ts': ['authenticate.ts', 'graph.ts', 'envoy', 'config', 'core', 'crypto', 'schemes', 'telemetry'],
   'supervisor.ts': [
     ...['multi.ts', 'processes', 'sidecar.ts', 'listener', 'config', 'telemetry', 'core', 'keys', 'schemes'],
     'version.ts',
   ],
   commands: [
-    ...['supervisor.ts', 'client', 'keys', 'config', 'users', 'crypto', 'encoding', 'core', 'schemes', 'store'],
+    ...['supervisor.ts', 'explain.ts', 'client', 'keys', 'config', 'users', 'crypto', 'encoding', 'core', 'schemes', 'store'],
     'version.ts',
   ],
   'cli.ts': ['commands', 'processes', 'core'],

@@ -10,6 +10,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   users: async () => (await import('./commands/users.ts')).users,
   sign: async () => (await import('./commands/sign.ts')).sign,
   curl: async () => (await import('./commands/sign.ts')).curl,
+  explain: async () => (await import('./commands/explain.ts')).explain,
   'verify-deployment': async () => (await import('./commands/verify-deployment.ts')).verifyDeployment,
   health: async () => (await import('./commands/health.ts')).health,
   version: async () => (await import('./commands/version.ts')).version,

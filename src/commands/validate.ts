@@ -6,7 +6,7 @@ import { formatEffective } from '../config/effective.ts';
 import { loadConfig, type Loaded } from '../config/load.ts';
 import { checkSecretFiles, readSecretFile } from '../config/secret-files.ts';
 import { systemClock as clock } from '../core/clock.ts';
-import type { StoreObserver } from '../core/store.ts';
+import type { Store, StoreObserver } from '../core/store.ts';
 import { certificateEndsMs } from '../crypto/certificate.ts';
 import { readRingFile } from '../keys/ring-file.ts';
 import { RingError } from '../keys/ring.ts';
@@ -29,7 +29,7 @@ export const validate: Command = {
   },
   words: 0,
   async run(values, _words, env) {
-    const loaded = load(optional(values, 'config'), several(values, 'set'), env);
+    const loaded = loadOrRefuse(optional(values, 'config'), several(values, 'set'), env);
     const warnings = [...loaded.warnings, ...(await checkFiles(loaded))];
     for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
     const store = values['against-store'] === true ? await checkStore(loaded) : undefined;
@@ -41,7 +41,8 @@ export const validate: Command = {
   },
 };
 
-function load(file: string | undefined, set: readonly string[], env: NodeJS.ProcessEnv): Loaded {
+/** @throws {CommandError} configuration */
+export function loadOrRefuse(file: string | undefined, set: readonly string[], env: NodeJS.ProcessEnv): Loaded {
   try {
     const loaded = loadConfig({ ...(file !== undefined && { file }), env, set, schemes });
     checkSecretFiles(loaded.config, loaded.file);
@@ -77,34 +78,44 @@ function expiresSoon(file: string): string[] {
 }
 
 /** Runs the self-test, then asks each server how it is set. @throws {CommandError} unreachable */
-async function checkStore({ config }: Loaded): Promise<readonly Finding[]> {
-  if (config.store.type === 'memory') return [];
+async function checkStore(loaded: Loaded): Promise<readonly Finding[]> {
+  const store = await openProvenStore(loaded);
+  if (store === undefined || loaded.config.store.type === 'memory') return [];
+  await store.close();
+  return [SELF_TEST, ...(await surveyRedis(loaded.config.store.redis, readSecret, STORE_WAIT_MS))];
+}
+
+/** The configured store once its self-test has passed; undefined for the memory store. @throws {CommandError} unreachable */
+export async function openProvenStore({ config }: Loaded): Promise<Store | undefined> {
+  if (config.store.type === 'memory') return undefined;
   let why = 'no answer';
-  const observer: StoreObserver = {
-    operation() {},
-    state: (state, reason) => (why = `${state} (${reason})`),
-    breaker() {},
-    clockOffset() {},
-    horizon() {},
-    connections() {},
-  };
-  const { redis } = config.store;
-  const readSecret = (file: string) => readSecretFile(file).reveal();
   const store = createRedisStore({
-    settings: redis,
+    settings: config.store.redis,
     skewMs: config.clock.skew,
     maxStoreOffsetMs: config.clock.maxStoreOffset,
     clock,
     readSecret,
-    observer,
+    observer: { ...SILENT, state: (state, reason) => void (why = `${state} (${reason})`) },
   });
   const untilMs = clock.monotonicMs() + STORE_WAIT_MS;
   while (!store.provenOnce() && clock.monotonicMs() < untilMs) await new Promise((done) => setTimeout(done, 50));
-  const refused = store.provenOnce() ? undefined : why; // Closing is a state too.
+  if (store.provenOnce()) return store;
+  const refused = why; // Closing is a state too.
   await store.close();
-  if (refused !== undefined) throw new CommandError(EXIT.unreachable, `store: the self-test did not pass: ${refused}`);
-  return [SELF_TEST, ...(await surveyRedis(redis, readSecret, STORE_WAIT_MS))];
+  throw new CommandError(EXIT.unreachable, `store: the self-test did not pass: ${refused}`);
 }
+
+const readSecret = (file: string) => readSecretFile(file).reveal();
+
+/** Commands print; they count nothing. */
+export const SILENT: StoreObserver = {
+  operation() {},
+  state() {},
+  breaker() {},
+  clockOffset() {},
+  horizon() {},
+  connections() {},
+};
 
 const SELF_TEST: Finding = {
   server: 'store',
