@@ -1,6 +1,6 @@
 /** Kept Checks: bytes, base64 and JSON are one and the same message. */
 import { describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { readCapture } from '../../src/envoy/capture.ts';
 import { readRecording, RECORDED } from '../envoy/corpus.ts';
 import { CheckRequest } from './check-builder.ts';
@@ -49,7 +49,7 @@ describe('a kept Check', () => {
         try {
           bytes = readCapture(text(JSON.stringify({ attributes: value })));
         } catch (thrown) {
-          expect(String((thrown as Error).message)).toMatch(/expected/);
+          expect((thrown as Error).message).toMatch(/expected/);
           return;
         }
         decoded(bytes);
