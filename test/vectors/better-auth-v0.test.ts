@@ -98,7 +98,7 @@ async function material(kind: 'key' | 'passphrase', at: ReturnType<typeof vector
   if (kind === 'key') at.next(ids.accountId, ids.registrationToken);
   else at.next(ids.accountIdPassphrase, ids.registrationTokenPassphrase, ids.salt);
   const order = { kind, attributes: { label: 'value' } };
-  const answer = await callEndpoint(at.world, 'admin', 'v0/registrations', JSON.stringify(order));
+  const answer = await callEndpoint(at.world, 'admin', '/admin/v1/better-auth/v0/registrations', JSON.stringify(order));
   expect(answer.status).toBe(201);
   return answer.body as Record<string, unknown>;
 }

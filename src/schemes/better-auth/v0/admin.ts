@@ -25,6 +25,9 @@ import { untilSwapped } from './swapped.ts';
 const subject = digest('subject');
 const only = v.literal(true);
 
+/** Absolute, so that the log says about whom a call was. */
+const PATH = '/admin/v1/better-auth/v0';
+
 export function adminEndpoints(parts: V0Parts): readonly Endpoint[] {
   const { settings, resources } = parts;
   const nowMs = () => resources.clock.nowMs();
@@ -32,7 +35,7 @@ export function adminEndpoints(parts: V0Parts): readonly Endpoint[] {
     defineEndpoint({
       listener: 'admin',
       method: 'POST',
-      path: 'v0/registrations',
+      path: `${PATH}/registrations`,
       bucket: 'own',
       body: v.pipe(
         v.strictObject({
@@ -43,6 +46,7 @@ export function adminEndpoints(parts: V0Parts): readonly Endpoint[] {
         }),
         v.check((body) => body.subject === undefined || body.attributes === undefined, 'attributes of a new account'),
       ),
+      subject: (body) => body.subject ?? '',
       async handle({ body: { lifetime = settings.v0.registrationLifetimeMs, ...order } }) {
         return { status: 201, body: await issueMaterial(parts, { ...order, lifetimeMs: lifetime, nowMs: nowMs() }) };
       },
@@ -50,7 +54,7 @@ export function adminEndpoints(parts: V0Parts): readonly Endpoint[] {
     defineEndpoint({
       listener: 'admin',
       method: 'POST',
-      path: 'v0/revoke',
+      path: `${PATH}/revoke`,
       bucket: 'own',
       body: v.union([
         v.strictObject({ subject, device: digest('device') }),
@@ -58,6 +62,7 @@ export function adminEndpoints(parts: V0Parts): readonly Endpoint[] {
         v.strictObject({ subject, sessions: only }),
         v.strictObject({ subject, account: only }),
       ]),
+      subject: (body) => body.subject,
       async handle({ body }) {
         if (!(await revoke(parts, body.subject, whatOf(body)))) return absent();
         return { status: 200, body: {} };
@@ -66,9 +71,10 @@ export function adminEndpoints(parts: V0Parts): readonly Endpoint[] {
     defineEndpoint({
       listener: 'admin',
       method: 'POST',
-      path: 'v0/attributes',
+      path: `${PATH}/attributes`,
       bucket: 'own',
       body: v.strictObject({ subject, attributes: attributes() }),
+      subject: (body) => body.subject,
       async handle({ body }) {
         const isThere = await change(parts, body.subject, (account) => withAttributes(account, body.attributes));
         return isThere ? { status: 200, body: {} } : absent();
@@ -77,7 +83,7 @@ export function adminEndpoints(parts: V0Parts): readonly Endpoint[] {
     defineEndpoint({
       listener: 'admin',
       method: 'POST',
-      path: 'v0/lookup',
+      path: `${PATH}/lookup`,
       bucket: 'own',
       body: v.strictObject({ subject }),
       async handle({ body }) {

@@ -101,7 +101,7 @@ export async function callEndpoint(
 
 /** A call of the administrator, by its path behind `/admin/v1/better-auth/`. */
 export async function admin(world: SchemeWorld, path: string, body: object): Promise<Record<string, unknown>> {
-  const answer = await callEndpoint(world, 'admin', path, JSON.stringify(body));
+  const answer = await callEndpoint(world, 'admin', `/admin/v1/better-auth/${path}`, JSON.stringify(body));
   return answer.body as Record<string, unknown>;
 }
 
