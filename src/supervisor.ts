@@ -47,9 +47,9 @@ export async function runSupervisor(source: Omit<LoadOptions, 'schemes'>): Promi
   events.start(loaded.hash, loaded.warnings);
 
   let running: Running | undefined;
-  const reload = createReload(load, () => running, events);
+  const reload = createReload(load, () => running, events, loaded.hash);
   onCrash(events, () => running?.denyInFlight());
-  const options = { loaded, events, version: VERSION, reload };
+  const options = { loaded, events, version: VERSION, reload: () => reload('asked') };
   try {
     running = isMulti
       ? await startMulti({ ...options, set: source.set ?? [], env: source.env })
@@ -66,7 +66,7 @@ export async function runSupervisor(source: Omit<LoadOptions, 'schemes'>): Promi
 async function untilEnded(
   running: Running,
   { file, initial }: { readonly file: string; readonly initial: Uint8Array },
-  reload: () => Promise<string | undefined>,
+  reload: Reload,
   events: Events,
 ): Promise<number> {
   const read = () => readFile(file);
@@ -75,10 +75,10 @@ async function untilEnded(
     intervalMs: CONFIG_LOOK_MS,
     read,
     initial,
-    onChange: async () => void (await reload()),
+    onChange: async () => void (await reload('seen')),
     onError: (error) => events.reload({ applied: false, error: Error.isError(error) ? error.message : 'unreadable' }),
   });
-  process.on('SIGHUP', () => void reload());
+  process.on('SIGHUP', () => void reload('asked'));
   process.on('SIGUSR2', () => void running.replace());
 
   await new Promise<void>((resolve) => {
@@ -99,24 +99,30 @@ async function untilEnded(
   return wasQuiet ? EXIT.ok : EXIT.cutOff;
 }
 
-/** One at a time. The old configuration stays on any error. */
-function createReload(
-  load: () => Loaded,
-  running: () => Running | undefined,
-  events: Events,
-): () => Promise<string | undefined> {
+/** @returns undefined when applied, else why not. */
+type Reload = (why: 'asked' | 'seen') => Promise<string | undefined>;
+
+/**
+ * One at a time. The old configuration stays on any error. What the watch sees after somebody asked is in force already: building it
+ * again would only empty caches and fill buckets.
+ */
+function createReload(load: () => Loaded, running: () => Running | undefined, events: Events, hash: string): Reload {
   let last: Promise<string | undefined> = Promise.resolve(undefined);
-  const once = async (): Promise<string | undefined> => {
+  let inForce: string | undefined = hash;
+  const once = async (why: 'asked' | 'seen'): Promise<string | undefined> => {
     try {
       const loaded = load();
+      if (why === 'seen' && loaded.hash === inForce) return undefined;
       await running()?.apply(loaded);
+      inForce = loaded.hash;
       events.reload({ applied: true, configHash: loaded.hash });
       return undefined;
     } catch (thrown) {
+      inForce = undefined; // A file that is put back after a mistake is told of as applied.
       const error = Error.isError(thrown) ? thrown.message : 'unknown error';
       events.reload({ applied: false, error });
       return error;
     }
   };
-  return () => (last = last.then(once));
+  return (why) => (last = last.then(() => once(why)));
 }

@@ -1,5 +1,5 @@
 /** How the process lives, seen from outside: start, exit codes, reload, drain. */
-import { access, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { access, appendFile, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -130,6 +130,17 @@ describe('reloads', () => {
     expect(await service.reload()).toEqual({ status: 200, body: { result: 'applied' } });
     expect(await moved()).toBe(true);
     expect(await service.metric('countersign_config_last_reload_success')).toBe(1);
+  });
+
+  test('a change of the file that changes nothing is none: caches and buckets stay', async () => {
+    const service = await start();
+    await service.ready();
+    const { configHash: before } = await service.status();
+    await appendFile(service.configFile, '# looked at by a person\n');
+    await sleep(1000);
+    await rewrite(service, 'routes.api.realm', 'one');
+    await until(async () => (await service.status()).configHash !== before);
+    expect(service.output().match(/"event":"reload"/g)).toHaveLength(1);
   });
 
   test.each<[string, string, unknown]>([
