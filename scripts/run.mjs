@@ -41,6 +41,7 @@ const commands = {
   'test:browser': { args: [...jest, ...only('browser')] },
   'test:chart': { args: [...jest, ...only('helm')] },
   compose: { args: ['scripts/compose.ts'] },
+  'test:node24': { args: ['scripts/test-node24.ts'] },
   'test:containers': { args: ['scripts/test-containers.ts'] },
   bench: { args: ['bench/index.ts'] },
   check: { args: ['scripts/check.ts'] },

@@ -2,11 +2,10 @@
  * `npm run test:containers`: builds the image, installs what only these tests need, and runs them. Needs a Docker engine with Compose,
  * and from registries the base images that are not there yet.
  */
-import { spawn, spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { docker, requireDocker } from './docker.ts';
+import { installIn } from './install-in.ts';
 import { root, runTool } from './tool.ts';
 
 const FOLDER = join(root, 'test', 'containers');
@@ -15,7 +14,7 @@ const LABEL = 'dev.countersign.test';
 
 async function main(): Promise<number> {
   await requireDocker('npm run test:containers', 'compose');
-  install();
+  installIn(FOLDER, 'testcontainers (once; some 50 MB)');
   const types = await runTool('tsc', ['-p', 'test/containers']);
   if (!types.ok) throw new Error(types.output);
   await removeLeftOvers();
@@ -27,20 +26,6 @@ async function main(): Promise<number> {
   } finally {
     await removeLeftOvers();
   }
-}
-
-/** `npm ci` in the folder of these tests, unless its lockfile is the one that was installed last. */
-function install(): void {
-  const stamp = join(FOLDER, 'node_modules', '.installed');
-  const wanted = createHash('sha256')
-    .update(readFileSync(join(FOLDER, 'package-lock.json')))
-    .digest('hex');
-  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
-  say('installing testcontainers (once; some 50 MB)');
-  const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
-  const { status } = spawnSync('npm', args, { cwd: FOLDER, stdio: ['ignore', 'ignore', 'inherit'] });
-  if (status !== 0) throw new Error(`"npm ci" in test/containers failed (exit ${status})`);
-  writeFileSync(stamp, wanted);
 }
 
 /** Containers and networks of a run that was cut off: the library's own remover is an image that no package registry has. */
