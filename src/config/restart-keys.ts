@@ -24,6 +24,7 @@ export const RESTART_KEYS: readonly string[] = [
   'process.checkWorkers',
   'process.opaqueWorkers',
   'process.verify',
+  'metrics.grpcCompat', // Its series are counted among those of the process at the start.
   'store',
   'clock',
   'insecure.freshMemoryStore', // Read once, when the store is made.

@@ -7,8 +7,13 @@ import { createLogger } from '../telemetry/logger.ts';
 import { createMetrics } from '../telemetry/metrics.ts';
 import { COMMIT, VERSION } from '../version.ts';
 
-export function openEvents(role: 'single' | 'supervisor' | 'check' | 'issuer', { log }: Config): Events {
+export function openEvents(role: 'single' | 'supervisor' | 'check' | 'issuer', { log, metrics }: Config): Events {
   const logger = createLogger({ clock, level: log.level, role, version: VERSION });
   const build = { version: VERSION, commit: COMMIT, node: process.version };
-  return createEvents({ metrics: createMetrics({ schemes, build, role }), logger, clock, logging: log });
+  return createEvents({
+    metrics: createMetrics({ schemes, build, role, grpcCompat: metrics.grpcCompat }),
+    logger,
+    clock,
+    logging: log,
+  });
 }

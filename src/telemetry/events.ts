@@ -13,7 +13,7 @@ import { describeError } from './describe-error.ts';
 import { subjectHash } from './id-hash.ts';
 import type { LogFields } from './line.ts';
 import type { Logger, LogLevel } from './logger.ts';
-import { NONE, type InsecureSetting, type Metrics, type RestartReason } from './metrics.ts';
+import { NONE, type GrpcCode, type InsecureSetting, type Metrics, type RestartReason } from './metrics.ts';
 import { registerReadings, type KeyFact, type Live } from './readings.ts';
 import { expositionOf, type Snapshot } from './together.ts';
 
@@ -31,6 +31,8 @@ export interface Change {
 export interface Events extends StoreObserver {
   /** Exactly once per Check. */
   decision(check: DecidedCheck): void;
+  /** A call of gRPC has ended, whatever was answered. Counted with `metrics.grpcCompat` only. */
+  grpcCall(code: GrpcCode, ms: number): void;
   /** A stage that ends after the decision: `encode`. */
   stage(stage: Stage, ms: number): void;
   /** A request of the HTTP fronts could not be judged. */
@@ -139,6 +141,10 @@ export function createEvents({ metrics, logger, clock, logging: initialLogging }
           error: describeError(thrown),
         });
       }
+    },
+    grpcCall(code, ms) {
+      metrics.grpc?.handled(code).inc();
+      metrics.grpc?.seconds.observe(ms / 1000);
     },
     stage: (stage, ms) => metrics.stageSeconds(stage).observe(ms / 1000),
     fault,

@@ -55,6 +55,8 @@ export interface MetricsOptions {
   readonly schemes: readonly SchemeMetrics[];
   readonly build: { readonly version: string; readonly commit: string; readonly node: string };
   readonly role: string;
+  /** `metrics.grpcCompat`. Default: false. */
+  readonly grpcCompat?: boolean;
 }
 
 export type Metrics = ReturnType<typeof createMetrics>;
@@ -135,10 +137,31 @@ export function createMetrics(options: MetricsOptions) {
     configReloads: counter('config_reloads_total', 'Reloads of the configuration.', { result: ['applied', 'refused'] }),
   };
 
+  const grpc = options.grpcCompat === true ? createGrpcMetrics(unprefixed) : undefined;
   const { version, commit, node } = options.build;
   table('build_info', 'Always 1.', ['version', 'commit', 'node'], () => [[[version, commit, node], 1]], 'first');
   for (const stage of STAGES) metrics.stageSeconds(stage);
-  return { ...metrics, ofSchemes: registerSchemeMetrics(families, options.schemes) };
+  return { ...metrics, grpc, ofSchemes: registerSchemeMetrics(families, options.schemes) };
+}
+
+/** What a call of gRPC can end with here, as its dashboards spell it. */
+const GRPC_CODES = ['OK', 'Canceled', 'NotFound', 'ResourceExhausted', 'Unimplemented', 'Internal'] as const;
+export type GrpcCode = (typeof GRPC_CODES)[number];
+
+/** The names of other gRPC servers, without our prefix. */
+function createGrpcMetrics({ counter, histogram }: Families) {
+  const handled = counter('grpc_server_handled_total', 'Calls that have ended.', {
+    grpc_method: ['Check'],
+    grpc_code: GRPC_CODES,
+  });
+  const seconds = histogram(
+    'grpc_server_handling_seconds',
+    'Calls, from their headers to their end.',
+    { grpc_method: ['Check'] },
+    LATENCY_SECONDS,
+    'none',
+  )('Check');
+  return { handled: (code: GrpcCode) => handled('Check', code), seconds };
 }
 
 function prefixed(families: Families): Families {

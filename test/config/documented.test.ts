@@ -9,6 +9,8 @@ const docs = join(import.meta.dirname, '..', '..', 'docs');
 const REST = {
   version: 1,
   store: { type: 'memory' },
+  keys: { ringFile: '/run/secrets/keyring.json' },
+  issuer: { url: 'https://auth.example.com', audiences: ['https://api.example.com'] },
   schemes: { 'challenge-signature': {} },
   routes: { api: { schemes: ['challenge-signature'], publicOrigins: ['https://api.example.com'] } },
 };

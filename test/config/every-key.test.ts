@@ -114,6 +114,7 @@ const VALUES: Readonly<Record<string, { good: readonly string[]; bad: readonly s
   'log.decisions': { good: ['all', 'denials', 'none'], bad: ['some'] },
   'log.subjects': { good: ['hash', 'plain'], bad: ['clear'] },
   'metrics.maxRoutes': { good: ['1', '200'], bad: ['0', '201'] },
+  'metrics.grpcCompat': { good: ['true'], bad: ['yes'] },
   'insecure.plaintextCheck': { good: ['true'], bad: ['yes'] },
   'insecure.plaintextRedis': { good: ['true'], bad: ['yes'] },
   'insecure.inlineSecrets': { good: ['true'], bad: ['yes'] },

@@ -12,6 +12,7 @@ export interface ServerOptions {
   readonly handle?: CheckHandler['handle'];
   readonly maxMessageBytes?: number;
   readonly clock?: Clock;
+  called?(code: string, ms: number): void;
   onCertificate?(notAfterMs: number): void;
   onCertificateError?(error: unknown): void;
 }
@@ -37,6 +38,7 @@ export function startServer(options: ServerOptions = {}): Promise<CheckServer> {
       inFlight: () => 0,
     },
     clock: options.clock ?? systemClock,
+    ...(options.called !== undefined && { called: options.called }),
     certificates: {
       onCertificate: (notAfterMs) => options.onCertificate?.(notAfterMs),
       onCertificateError: (error) => options.onCertificateError?.(error),

@@ -12,7 +12,7 @@ const CODES = Object.keys(DENIAL_CODES) as DenialCode[];
 
 let rig: Rig;
 beforeEach(() => {
-  rig = createRig({ decisions: 'none', schemes });
+  rig = createRig({ decisions: 'none', schemes, grpcCompat: true });
 });
 afterEach(() => rig.close());
 
@@ -41,6 +41,7 @@ test(`series stay below 500 while ${FLOOD} distinct ids, paths, hosts, addresses
       durationMs: 1,
     });
     rig.events.cacheLookup(`cache-${index}`, 'hit');
+    rig.events.grpcCall('OK', 1);
   }
   const exposition = await rig.exposition();
   expect(seriesOf(exposition).length).toBeLessThanOrEqual(500);
@@ -139,10 +140,24 @@ test('every metric exists with its type and labels', async () => {
     ...Object.keys(TABLE).map((name) => `countersign_${name}`),
     'countersign_better_auth_events_total',
   ]);
+  known.add('grpc_server_handled_total').add('grpc_server_handling_seconds');
   const strangers = [...exposition.matchAll(/# TYPE (\S+)/g)]
     .map(([, name]) => name ?? '')
     .filter((name) => !known.has(name) && !/^(process|nodejs_heap)_/.test(name));
   expect(strangers).toEqual([]);
   expect(exposition).toContain('process_resident_memory_bytes');
   expect(exposition).toContain('nodejs_heap_size_used_bytes');
+});
+
+test('what other gRPC servers count is counted with metrics.grpcCompat only', async () => {
+  rig.events.grpcCall('OK', 2);
+  rig.events.grpcCall('Canceled', 2);
+  const series = await rig.series();
+  expect(series.get('grpc_server_handled_total{grpc_method="Check",grpc_code="OK"}')).toBe(1);
+  expect(series.get('grpc_server_handled_total{grpc_method="Check",grpc_code="Canceled"}')).toBe(1);
+  expect(series.get('grpc_server_handling_seconds_count{grpc_method="Check"}')).toBe(2);
+  const without = createRig();
+  without.events.grpcCall('OK', 2);
+  expect(await without.exposition()).not.toContain('grpc_server');
+  await without.close();
 });

@@ -74,6 +74,7 @@ export function createRig(
     decisions?: 'all' | 'denials' | 'none';
     subjects?: 'hash' | 'plain';
     schemes?: readonly SchemeMetrics[];
+    grpcCompat?: boolean;
   } = {},
 ): Rig {
   const file = createLogFile();
@@ -83,6 +84,7 @@ export function createRig(
     schemes: options.schemes ?? SCHEMES,
     build: { version: '1.2.3', commit: 'abc', node: 'v26' },
     role: 'single',
+    grpcCompat: options.grpcCompat ?? false,
   });
   const { decisions = 'all', subjects = 'hash' } = options;
   const events = createEvents({ metrics, logger, clock, logging: { decisions, subjects } });

@@ -26,6 +26,11 @@ export const metrics = v.strictObject({
     32,
     'Routes with a label of their own, in the order of the file; further ones share `other`.',
   ),
+  grpcCompat: setting(
+    flag(),
+    false,
+    'Adds `grpc_server_handled_total` and `grpc_server_handling_seconds` for Checks, under the names that dashboards of gRPC servers know.',
+  ),
 });
 
 /** Each that is true prints a warning at start and shows in `countersign_insecure_setting`. */
