@@ -60,6 +60,7 @@ these rolls the pods and a change of the rest is left to the reload.
   "process" (pick (get $config "process" | default dict) "model" "checkWorkers" "opaqueWorkers" "verify")
   "store" (get $config "store" | default dict)
   "clock" (get $config "clock" | default dict)
+  "grpcCompat" (dig "metrics" "grpcCompat" false $config)
   "freshMemoryStore" (dig "insecure" "freshMemoryStore" false $config)
 | toJson -}}
 {{- end }}
