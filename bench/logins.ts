@@ -68,27 +68,26 @@ async function latencies(caller: Caller): Promise<Quantiles> {
   return { p50: percentile(sorted, 0.5), p99: percentile(sorted, 0.99), p999: percentile(sorted, 0.999) };
 }
 
+async function logInOnce(agent: Agent, first: string): Promise<boolean> {
+  const { status, text } = await post(agent, 'login/start', first);
+  if (status !== 200) return false;
+  const { loginId } = JSON.parse(text) as { loginId: string };
+  const finalization = encodeBase64url(new Uint8Array(64));
+  return (await post(agent, 'login/finish', JSON.stringify({ loginId, finalization }))).status === 401;
+}
+
 /** Both calls of a login by somebody who knows no password: the server's work is the same, the client's stays out of the measure. */
 async function logInFor(forSeconds: number, perSecond: number): Promise<{ done: number; refused: number }> {
   const agent = new Agent({ keepAlive: true, maxSockets: 64 });
   const { ke1 } = referenceClient('guess', { memoryKib: 8, iterations: 1, parallelism: 1 }).startLogin();
   const first = JSON.stringify({ user: 'somebody', request: encodeBase64url(ke1) });
-  const finalization = encodeBase64url(new Uint8Array(64));
   const told = { done: 0, refused: 0 };
   const startMs = performance.now();
   const pending: Promise<void>[] = [];
   for (let index = 0; index < forSeconds * perSecond; index += 1) {
     const waitMs = startMs + (index * 1000) / perSecond - performance.now();
     if (waitMs > 1) await new Promise((done) => setTimeout(done, waitMs));
-    pending.push(
-      post(agent, 'login/start', first).then(async ({ status, text }) => {
-        if (status !== 200) return void (told.refused += 1);
-        const { loginId } = JSON.parse(text) as { loginId: string };
-        const second = await post(agent, 'login/finish', JSON.stringify({ loginId, finalization }));
-        if (second.status === 401) told.done += 1;
-        else told.refused += 1;
-      }),
-    );
+    pending.push(logInOnce(agent, first).then((isDone) => void (told[isDone ? 'done' : 'refused'] += 1)));
   }
   await Promise.all(pending);
   agent.destroy();

@@ -17,7 +17,7 @@ import { utf8 } from '../../src/encoding/bytes.ts';
 import { formatStrictProof, parseStrictProof } from '../../src/schemes/opaque-pop/message.ts';
 import { CHEAP } from '../schemes/opaque-pop/prover.ts';
 import { rejectionOf } from '../support/refused.ts';
-import { echoOf, openWorld, upstream, verdictOf, type World } from './world.ts';
+import { echoOf, openWorld, verdictOf, type World } from './world.ts';
 import { headerOf, http1, http2, type RawAnswer } from './wire.ts';
 
 const PASSWORD = 'correct horse battery staple';

@@ -184,7 +184,7 @@ describe('OPAQUE', () => {
       expect(toHex(response)).toBe(wanted['registration_response_hex']);
     }
     if (wanted['ke3_hex'] !== undefined) {
-      const sessionKey = await reference.loginFinish(state, hex(String(wanted['ke3_hex'])));
+      const sessionKey = await reference.loginFinish(state, hex(wanted['ke3_hex'] as string));
       expect(sessionKey === null ? null : toHex(sessionKey)).toBe(wanted['session_key_hex']);
     }
   });

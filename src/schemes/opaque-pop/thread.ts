@@ -24,8 +24,6 @@ export type Job =
     }
   | { readonly op: 'login_finish'; readonly state: string; readonly ke3: string };
 
-export const OPS = ['registration_response', 'login_start', 'login_finish'] as const satisfies readonly Job['op'][];
-
 /** What was wrong: by whom it came is the caller's to know. */
 export type Refused = 'setup' | 'record' | 'message';
 
@@ -36,7 +34,7 @@ export type Outcome =
 
 await ready;
 yieldToChecks();
-parentPort?.on('message', (job: Job) => parentPort?.postMessage(attempt(job)));
+parentPort?.on('message', (job: Job) => parentPort?.postMessage(attempt(job), []));
 
 /**
  * Under Linux a priority is a thread's own: where cores are few, Checks go before logins. Last of all, so that nothing that the
@@ -62,26 +60,23 @@ function attempt(job: Job): Outcome {
 }
 
 function perform(job: Job): (string | null)[] {
-  switch (job.op) {
-    case 'registration_response': {
-      const { setup: serverSetup, credentialId: userIdentifier, request: registrationRequest } = job;
-      return [
-        server.createRegistrationResponse({ serverSetup, userIdentifier, registrationRequest }).registrationResponse,
-      ];
-    }
-    case 'login_start': {
-      const { setup: serverSetup, credentialId: userIdentifier, record: registrationRecord, ke1 } = job;
-      const { loginResponse, serverLoginState } = server.startLogin({
-        serverSetup,
-        userIdentifier,
-        registrationRecord,
-        startLoginRequest: ke1,
-      });
-      return [loginResponse, serverLoginState];
-    }
-    case 'login_finish':
-      return [server.finishLogin({ serverLoginState: job.state, finishLoginRequest: job.ke3 }).sessionKey];
+  if (job.op === 'registration_response') {
+    const { setup: serverSetup, credentialId: userIdentifier, request: registrationRequest } = job;
+    const answer = server.createRegistrationResponse({ serverSetup, userIdentifier, registrationRequest });
+    return [answer.registrationResponse];
   }
+  if (job.op === 'login_start') {
+    const {
+      setup: serverSetup,
+      credentialId: userIdentifier,
+      record: registrationRecord,
+      ke1: startLoginRequest,
+    } = job;
+    const parts = { serverSetup, userIdentifier, registrationRecord, startLoginRequest };
+    const { loginResponse, serverLoginState } = server.startLogin(parts);
+    return [loginResponse, serverLoginState];
+  }
+  return [server.finishLogin({ serverLoginState: job.state, finishLoginRequest: job.ke3 }).sessionKey];
 }
 
 /** By the engine's own words, which the tests hold it to. */

@@ -54,7 +54,7 @@ export function createThreads<Job, Outcome>(options: ThreadsOptions): Threads<Jo
     busy.set(thread, task);
     thread.ref();
     task.onStart();
-    thread.postMessage(task.job);
+    thread.postMessage(task.job, []);
   }
 
   /** An idle thread keeps no process alive. */

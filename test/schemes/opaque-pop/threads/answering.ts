@@ -7,6 +7,6 @@ parentPort?.on(
     if (job.die === 'throw') throw new Error('as the test says');
     if (job.die === 'exit') process.exit(3);
     if (job.hold !== undefined) Atomics.wait(new Int32Array(job.hold), 0, 0);
-    parentPort?.postMessage((job.double ?? 0) * 2);
+    parentPort?.postMessage((job.double ?? 0) * 2, []);
   },
 );
