@@ -45,6 +45,8 @@ export interface Deployment {
   readonly envoyAdmin: string;
   /** `host:port` of countersign's admin listener. */
   readonly adminAddress: string;
+  /** What `--token-file` takes. */
+  readonly tokenFile: string;
   /** Where Envoy asks, one for each countersign; the first is the one that everything else here is about. */
   readonly services: readonly Service[];
   /** A call of the admin API. @returns the answer's members. @throws Error for anything but 2xx. */
@@ -172,6 +174,7 @@ export async function openDeployment({
     url,
     envoyAdmin: `http://127.0.0.1:${envoyAdmin}`,
     adminAddress: `127.0.0.1:${admin}`,
+    tokenFile,
     services,
     admin: call,
     async reconfigure(next) {
