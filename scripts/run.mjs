@@ -39,7 +39,7 @@ const commands = {
   test: { args: jest },
   'test:long': { args: jest, env: { COUNTERSIGN_LONG: '1' } },
   'test:browser': { args: [...jest, ...only('browser')] },
-  'test:chart': { args: [...jest, ...only('helm')] },
+  'test:chart': { args: [...jest, ...only('helm'), '--globalSetup', '<rootDir>/test/helm/global-setup.ts'] },
   compose: { args: ['scripts/compose.ts'] },
   'test:node24': { args: ['scripts/test-node24.ts'] },
   'test:containers': { args: ['scripts/test-containers.ts'] },
