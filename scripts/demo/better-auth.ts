@@ -6,6 +6,7 @@ import { connectMessages } from '../../src/client/connect.ts';
 import { createKeyFile, folderState } from '../../src/client/node.ts';
 import { v1Device, v1RecoveryHash } from '../../src/schemes/better-auth/v1/client.ts';
 import { OPERATIONS } from '../../src/schemes/better-auth/v1/message.ts';
+import { playV0, V0_PATHS, V0_SETTINGS } from './better-auth-v0.ts';
 import type { Scene } from './scene.ts';
 
 const BODY = '{"amount":50,"to":"bob@example.com"}';
@@ -13,11 +14,12 @@ const TAMPERED = BODY.replace('50', '5000');
 
 export const betterAuthScene: Scene = {
   scheme: 'better-auth',
-  settings: {},
+  settings: { v0: V0_SETTINGS },
   ringKeys: async () => [{ use: 'response-signing' }, { use: 'access-signing' }, { use: 'pepper' }],
   terminal: '--state .demo/better-auth',
-  issuerPaths: [...OPERATIONS.map((operation) => `/${operation}`), '/key/response', '/better-auth/keys'],
-  async play({ envoy, folder, callAdmin, say, show }) {
+  issuerPaths: [...OPERATIONS.map((operation) => `/${operation}`), '/key/response', '/better-auth/keys', ...V0_PATHS],
+  async play(stage) {
+    const { envoy, folder, callAdmin, say, show } = stage;
     const recoveryFile = join(folder, 'better-auth.recovery.jwk');
     const stateFolder = join(folder, 'better-auth');
     for (const left of [recoveryFile, stateFolder]) await rm(left, { recursive: true, force: true });
@@ -51,5 +53,6 @@ export const betterAuthScene: Scene = {
     await show('after the device has replaced its key', '200', { ...(await sign()), body: BODY });
     await callAdmin('POST', '/admin/v1/better-auth/v1/revoke', { subject: identity, sessions: true });
     await show('after the administrator ended all sessions', '401 revoked', { ...late, body: BODY });
+    await playV0(stage);
   },
 };
