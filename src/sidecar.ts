@@ -46,6 +46,8 @@ export interface Sidecar extends Running {
   prepare(loaded: Loaded): Promise<Prepared>;
   /** From now on: not ready. Calls are answered as before. */
   leave(): void;
+  /** Ends so many connections of proxies after their calls, so that others get them. */
+  retireConnections(count: number): void;
   /** What this process knows of itself. */
   facts(): SidecarFacts;
   /** A request to the admin front that came to another process. */
@@ -180,6 +182,7 @@ async function start(
       clock,
       certificates: certificatesOf('check'),
       attach: fronts.check,
+      ...(config.metrics.grpcCompat && { called: (code, ms) => events.grpcCall(code, ms) }),
     }));
   opened.push(() => checks?.drain(0));
   const issuer =
@@ -242,6 +245,7 @@ async function start(
     apply: async (next) => (await prepare(next)).commit(),
     replace: () => Promise.resolve(),
     leave,
+    retireConnections: (count) => checks?.retire(count),
     facts: () => ({
       isReady: readiness.isReady(),
       conditions: readiness.conditions(),

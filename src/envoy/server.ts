@@ -11,9 +11,11 @@ import { Denial } from '../core/decision.ts';
 import { Fault } from '../core/fault.ts';
 import { parseGrpcTimeout, parseMilliseconds } from './budget.ts';
 import type { CheckHandler } from './check-handler.ts';
+import { whenCallEnds } from './call-end.ts';
 import { httpRefusal, openAnswer, readMessage, sendHttpStatus, sendMessage, sendStatus } from './grpc-call.ts';
 import type { Held, Unreadable } from './grpc-call.ts';
 import { frame, GRPC_STATUS } from './grpc-framing.ts';
+import type { GrpcCode } from '../telemetry/metrics.ts';
 import { createHealth } from './health.ts';
 import type { Health } from './health.ts';
 import { listen } from './listener.ts';
@@ -26,6 +28,8 @@ export interface CheckServer {
   readonly address: string;
   /** What the health service says. */
   setServing(isServing: boolean): void;
+  /** Ends so many connections after their calls: their proxies open others, which may come to another process. */
+  retire(count: number): void;
   /** Stops accepting, says GOAWAY, lets calls in flight end. @returns false when some had to be cut off. */
   drain(timeoutMs: number): Promise<boolean>;
   /** Before a crash: what still waits for its verdict is denied, as far as that can still be written. */
@@ -37,6 +41,8 @@ export interface CheckServerOptions {
   readonly handler: CheckHandler;
   readonly clock: Clock;
   readonly certificates: CertificateEvents;
+  /** Told of each Check's call, whatever was answered. */
+  readonly called?: (code: GrpcCode, ms: number) => void;
   /** Default: `bind`. */
   readonly attach?: Attach;
 }
@@ -58,8 +64,10 @@ export async function createCheckServer(options: CheckServerOptions): Promise<Ch
   const sessions = createSessions(listener, (stream, headers) => {
     const refusal = httpRefusal(headers);
     if (refusal !== undefined) sendHttpStatus(stream, refusal);
-    else if (headers[':path'] === CHECK) checks.call(stream, headers, held);
-    else if (headers[':path'] === HEALTH_CHECK) checkHealth(stream, headers, held, health);
+    else if (headers[':path'] === CHECK) {
+      if (options.called !== undefined) whenCallEnds(stream, options.clock, options.called);
+      checks.call(stream, headers, held);
+    } else if (headers[':path'] === HEALTH_CHECK) checkHealth(stream, headers, held, health);
     else if (headers[':path'] === HEALTH_WATCH) watchHealth(stream, headers, held, health);
     else sendStatus(stream, GRPC_STATUS.unimplemented, 'unknown method');
   });
@@ -69,6 +77,7 @@ export async function createCheckServer(options: CheckServerOptions): Promise<Ch
   return {
     address: door.address,
     setServing: (isServing) => health.setServing(isServing),
+    retire: (count) => sessions.retire(count),
     async drain(timeoutMs) {
       health.setServing(false);
       door.close();

@@ -103,6 +103,7 @@ export function createFleet({ loaded, set, env, events, clock, onUp }: FleetOpti
     if (isUp) {
       events.worker('up', { role: member.role, pid: member.pid });
       onUp();
+      if (slot.current === member) spread();
       // The configuration changed while it was starting: it never heard of the other.
       if (member.text !== textOf(inForce)) inTurn(() => replaceOne(slot)).catch(() => member.kill());
     }
@@ -125,6 +126,14 @@ export function createFleet({ loaded, set, env, events, clock, onUp }: FleetOpti
     slot.restart = setTimeout(() => {
       if (!isLeaving && slot.current === undefined) slot.current = spawn(slot);
     }, delayMs);
+  }
+
+  /** Connections of the one that crashed went to the others, and would stay there. */
+  function spread(): void {
+    const members = upIn(checkSlots).toSorted((a, b) => a.connections() - b.connections());
+    const most = members.at(-1);
+    const surplus = Math.floor(((most?.connections() ?? 0) - (members[0]?.connections() ?? 0)) / 2);
+    if (surplus > 0) most?.ask('retire', TELL_MS, { connections: surplus }).catch(() => undefined);
   }
 
   /** Reloads and replacements, one after the other: each needs to know who is there. */

@@ -55,6 +55,8 @@ export interface Questions {
   metrics: { tell: undefined; answer: Snapshot };
   logLevel: { tell: { level: LogLevel; ttlMs: number }; answer: undefined };
   admin: { tell: AdminCall; answer: AdminAnswer };
+  /** Ends so many of its connections after their calls: they come to a worker that has fewer. */
+  retire: { tell: { connections: number }; answer: undefined };
   /** From now on: not ready, so that proxies look elsewhere; calls are answered as before. */
   leave: { tell: undefined; answer: undefined };
   /** Ends after the calls in flight. Connections that were handed over before are served. */

@@ -139,6 +139,10 @@ function createAnswers(
       return undefined;
     },
     admin: (call) => answerAdmin(sidecar, call),
+    retire({ connections }) {
+      sidecar.retireConnections(connections);
+      return undefined;
+    },
     leave() {
       sidecar.leave();
       return undefined;
