@@ -50,7 +50,13 @@ async function bringUp(file: string): Promise<Composed> {
     const invitation = await inviteBy(exec, '/run/secrets/admin_token', 'alice', env);
     await enrol({ baseUrl: url, scheme: 'challenge-signature', invitation, kid: 'k1', key });
     const alice = createClient({ baseUrl: url, signer: challengeSignature({ user: 'alice', kid: 'k1', key }) });
-    for (let attempt = 0; (await alice.fetch('/a')).status === 503 && attempt < 60; attempt += 1) await sleep(250);
+    // A store that has just started refuses for some seconds.
+    const passes = () =>
+      alice.fetch('/a').then(
+        () => true,
+        () => false,
+      );
+    for (let attempt = 0; !(await passes()) && attempt < 100; attempt += 1) await sleep(250);
     return { url, alice, docker: (...args) => docker([...base, ...args], { env }), stop };
   } catch (error) {
     await stop();

@@ -31,8 +31,12 @@ export interface World {
   readonly first: StartedTestContainer;
   /** Another countersign of the same name. Resolves when it says that it is ready. */
   addCountersign(): Promise<StartedTestContainer>;
+  /** Of the countersigns, how many Envoy sends Checks to. */
+  healthy(): Promise<number>;
   /** As `docker stop` does: SIGTERM, and its exit code. */
   end(container: StartedTestContainer): Promise<number>;
+  /** What Envoy logged about Checks that failed, for who reads of a test that did. */
+  failures(): Promise<readonly string[]>;
   /** A client with a fresh key, enrolled by invitation. */
   enter(subject: string): Promise<Client>;
   stop(): Promise<void>;
@@ -105,7 +109,7 @@ export async function openWorld(change: (config: Record<string, unknown>) => voi
     const envoy = await labelled(new GenericContainer('envoyproxy/envoy:v1.40-latest'))
       .withBindMounts([{ source: join(folder, 'envoy.yaml'), target: '/etc/envoy/envoy.yaml', mode: 'ro' }])
       .withCommand(['envoy', '-c', '/etc/envoy/envoy.yaml', '--log-level', 'warning'])
-      .withExposedPorts({ container: 10_000, host: port })
+      .withExposedPorts({ container: 10_000, host: port }, 9901)
       .withWaitStrategy(Wait.forListeningPorts())
       .start();
     others.unshift(envoy);
@@ -114,12 +118,21 @@ export async function openWorld(change: (config: Record<string, unknown>) => voi
       redis,
       first,
       addCountersign,
+      async healthy() {
+        const admin = `http://127.0.0.1:${envoy.getMappedPort(9901)}`;
+        const stats = await (await fetch(`${admin}/stats?filter=cluster.countersign.membership_healthy`)).text();
+        return Number(/: ([0-9]+)/.exec(stats)?.[1]);
+      },
       async end(container) {
         await docker(['stop', '--time', '30', container.getId()]);
         const code = Number(await docker(['inspect', '--format', '{{.State.ExitCode}}', container.getId()]));
         countersigns.splice(countersigns.indexOf(container), 1);
         await docker(['rm', container.getId()]);
         return code;
+      },
+      async failures() {
+        const lines = (await docker(['logs', envoy.getId()])).split('\n');
+        return lines.filter((line) => line.includes('"status":503') && !line.includes('"route":"issuer"'));
       },
       async enter(subject) {
         const [running] = countersigns;
@@ -177,6 +190,7 @@ function envoyConfig(): string {
   };
   return renderEnvoy(addresses, (config: EnvoyTree) => {
     config.static_resources.listeners[0].address.socket_address.address = '0.0.0.0';
+    config.admin.address.socket_address.address = '0.0.0.0';
     for (const name of ['countersign', 'countersign_issuer', 'backend'])
       Object.assign(cluster(config, name), {
         type: 'STRICT_DNS',
@@ -195,7 +209,7 @@ function envoyConfig(): string {
           interval: '0.25s',
           no_traffic_interval: '0.25s',
           unhealthy_interval: '0.25s',
-          unhealthy_threshold: 1,
+          unhealthy_threshold: 5, // A machine that runs all of this at once lets event loops wait.
           healthy_threshold: 1,
           grpc_health_check: { service_name: 'envoy.service.auth.v3.Authorization' },
         },
