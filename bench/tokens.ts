@@ -46,7 +46,7 @@ async function figuresOf(alg: SignatureAlg): Promise<readonly [name: string, us:
   const nowMs = Date.now();
   const { text } = mintToken(keys.active(), grant, { nowMs, random: randomBytes });
   const verify = createVerifyAccessToken(
-    { directory: { record: async () => record } as never, skewMs: 5_000, issuerUrl: ISSUER },
+    { directory: { record: async () => record } as never, users: {} as never, skewMs: 5_000, issuerUrl: ISSUER },
     keys,
     { accounts: 'listed', maxLifetimeMs: 600_000, revoked: undefined },
   );

@@ -43,7 +43,7 @@ export interface AcceptedToken {
 export type VerifyAccessToken = (text: string, route: TokenRoute, nowMs: number) => Promise<AcceptedToken>;
 
 export function createVerifyAccessToken(
-  resources: Pick<Resources, 'directory' | 'skewMs' | 'issuerUrl'>,
+  resources: Pick<Resources, 'directory' | 'users' | 'skewMs' | 'issuerUrl'>,
   keys: Pick<TokenKeys, 'byId'>,
   rules: TokenRules,
 ): VerifyAccessToken {
@@ -92,10 +92,12 @@ function requireInTime({ iat, exp }: AccessClaims, nowMs: number, skewMs: number
 async function standingOf(
   { sub, key, epoch }: AccessClaims,
   { policy: { tenant, storeFree = false } }: TokenRoute,
-  { directory }: Pick<Resources, 'directory'>,
+  { directory, users }: Pick<Resources, 'directory' | 'users'>,
   { accounts }: TokenRules,
 ): Promise<UserRecord['attributes']> {
-  const record = await directory.record(tenant, sub, { storeFree });
+  const known = await directory.record(tenant, sub, { storeFree });
+  // A token of ours that is ahead of the cache: its user logged in anew after a revocation that was told to another replica.
+  const record = known !== null && known.epoch < epoch ? await users.current(tenant, sub) : known;
   if (record === null) {
     if (accounts !== 'open' || sub !== key || epoch !== 0) deny('revoked', 'user is gone');
     return {};

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createRemoteJWKSet, exportJWK, generateKeyPair as joseKeyPair, jwtVerify, SignJWT, UnsecuredJWT } from 'jose';
-import { clientChallenge, createClient } from '../../src/client/index.ts';
+import { clientChallenge, createClient, enrol } from '../../src/client/index.ts';
 import type { SigningKey } from '../../src/core/signer.ts';
 import { sign } from '../../src/crypto/signatures.ts';
 import { utf8 } from '../../src/encoding/bytes.ts';
@@ -125,6 +125,30 @@ describe.each([
     const again = await get([['if-none-match', headerOf(first, 'etag') ?? '']]);
     expect([again.status, again.body]).toEqual([304, '']);
     expect((await get([['if-none-match', '"other"']])).status).toBe(200);
+  });
+
+  test('an invited client registers a key of its own and logs in with it', async () => {
+    const invited = await world.admin('POST', 'invites', { scheme: 'client-challenge', subject: 'bob', ttl: '10m' });
+    const own = newKey('ES256');
+    const mine: SigningKey = {
+      alg: 'ES256',
+      publicJwk: own.publicJwk,
+      sign: async (message) => sign(own.privateJwk, message),
+    };
+    const joining = {
+      baseUrl: world.url,
+      scheme: 'client-challenge',
+      invitation: String(invited['token']),
+      kid: 'laptop',
+      key: mine,
+    };
+    expect(await enrol(joining)).toMatchObject({ subject: 'bob', thumbprint: thumbprintText(own) });
+    const answer = await createClient({ baseUrl: world.url, signer: clientChallenge({ key: mine }) }).fetch('/mine');
+    expect(answer.status).toBe(200);
+    await world.admin('POST', 'credentials/client-challenge/revoke', { subject: 'bob', keyId: 'laptop' });
+    expect(
+      verdictOf(await post('/auth/client-challenge/token', strictLogin(own, Date.now(), { aud: world.url }))),
+    ).toBe('401 signature_invalid');
   });
 
   describe('logins', () => {

@@ -247,7 +247,13 @@ async function worldOf(input: VerifyCase & { directory: DirectoryOfCase }) {
   });
   const world = await vectorWorld('client-challenge', { ...input, directory: { users: Object.fromEntries(withKeys) } }, []);
   const byThumbprint = async (_tenant: string, print: string) => (Object.hasOwn(keys, print) ? (keys[print] ?? null) : null);
-  return { ...world, resources: { ...world.resources, directory: { ...world.resources.directory, byThumbprint } } };
+  const { directory } = world.resources;
+  const resources: Resources = {
+    ...world.resources,
+    directory: { ...directory, byThumbprint },
+    users: { ...world.resources.users, current: directory.user },
+  };
+  return { ...world, resources };
 }
 
 function loginSettings({ settings }: LoginCase): unknown {

@@ -3,7 +3,8 @@
  * the signature is judged, so that a stranger's login costs as much as a wrong one; answered to nobody whose signature is wrong.
  */
 import { within } from '../../core/clock.ts';
-import type { Directory, PublicJwk, UserRecord } from '../../core/directory.ts';
+import type { PublicJwk, UserRecord } from '../../core/directory.ts';
+import type { Resources } from '../../core/scheme.ts';
 import { SCHEME } from './message.ts';
 
 export interface Account {
@@ -13,33 +14,33 @@ export interface Account {
 }
 
 /**
- * Two look-ups, whatever comes of them: who registered the key, and that user's record, or the record under the key's own name.
+ * The same look-ups whatever comes of them. The record is read past the cache: a key that was taken away on another replica must not buy
+ * a token there for another ten minutes.
  *
  * @param thumbprint of `jwk`, 43 characters.
  * @returns undefined when the key is nobody's, or may not be used here, and accounts are `listed`.
  * @throws {StoreFault}
  */
 export async function accountOf(
-  directory: Directory,
+  { directory, users }: Pick<Resources, 'directory' | 'users'>,
   accounts: 'listed' | 'open',
   tenant: string,
   { jwk, thumbprint }: { readonly jwk: PublicJwk; readonly thumbprint: string },
   nowMs: number,
 ): Promise<Account | undefined> {
   const owner = await directory.byThumbprint(tenant, thumbprint);
-  const record = await directory.record(tenant, owner?.user ?? thumbprint);
+  const record = await users.current(tenant, owner?.user ?? thumbprint);
   if (owner !== null && mayLogIn(record, owner.kid, jwk, nowMs)) return listed(record);
   if (accounts !== 'open') return undefined;
 
-  const own = owner === null ? record : await directory.record(tenant, thumbprint);
-  // Of a tombstone only the epoch counts: what was revoked with it stays revoked.
+  // The record of the key's own name. Of a tombstone only the epoch counts: what was revoked with it stays revoked.
+  const own = await directory.record(tenant, thumbprint);
   return { subject: thumbprint, epoch: own?.epoch ?? 0, isDisabled: own?.disabled === true && !own.deleted };
 }
 
 /** The index is a hint; the record decides. */
 function mayLogIn(record: UserRecord | null, kid: string, jwk: PublicJwk, nowMs: number): record is UserRecord {
-  if (record === null || record.deleted) return false;
-  const key = record.keys.find((candidate) => candidate.kid === kid);
+  const key = record?.keys.find((candidate) => candidate.kid === kid);
   if (key === undefined || !key.uses.includes(SCHEME) || !isSameKey(key.jwk, jwk)) return false;
   return key.expiresAt === null || within(0, nowMs, key.expiresAt - 1);
 }

@@ -57,13 +57,13 @@ export async function logIn(
   login: Login,
   call: Pick<EndpointCall, 'receivedAtMs' | 'owner' | 'signal'>,
 ): Promise<LoggedIn> {
-  const { directory, signatures, random, issuerUrl = '' } = resources;
+  const { signatures, random, issuerUrl = '' } = resources;
   const { tenant, jwk, token } = login;
   const nowMs = call.receivedAtMs;
   const keyThumbprint = encodeBase64url(login.thumbprint);
 
   requireFresh(login, nowMs, resources);
-  const account = await accountOf(directory, accounts, tenant, { jwk, thumbprint: keyThumbprint }, nowMs);
+  const account = await accountOf(resources, accounts, tenant, { jwk, thumbprint: keyThumbprint }, nowMs);
   const isSigned = await signatures.verify({ alg: algOf(jwk), jwk }, login.message, login.signature);
   if (!isSigned) deny('signature_invalid', 'the key did not sign this login');
   if (account === undefined) return deny('unknown_credential', 'key of no user who may log in');

@@ -22,7 +22,7 @@ import {
   type WorldOptions,
 } from '../../support/scheme-world.ts';
 import { storesUnderTest } from '../../support/stores.ts';
-import { userKey, userRecord } from '../../support/test-users.ts';
+import { CACHE_TTL_MS, testUsers, userKey, userRecord } from '../../support/test-users.ts';
 import { writesOf } from '../../support/watched-store.ts';
 import {
   AUDIENCE,
@@ -359,6 +359,26 @@ describe('accounts', () => {
     const twin = newKey('ES256').publicJwk;
     await world.users.save(userRecord('alice', { keys: [userKey('k1', { ...twin, x: key.publicJwk.x }, [NAME])] }));
     expect(await outcome(fresh())).toBe('unknown_credential');
+  });
+
+  test('a key that another replica has taken away buys no token here: unknown_credential, whatever is cached', async () => {
+    await login(fresh());
+    const other = testUsers(world.store, world.clock);
+    await other.save(userRecord('alice', { keys: [userKey('k2', newKey().publicJwk, [NAME])] }));
+    expect(await outcome(fresh())).toBe('unknown_credential');
+  });
+
+  test('after a revocation that another replica was told of a new login passes at once, and no token of before for longer than the cache', async () => {
+    const before = await tokenOf(world, key);
+    expect(await outcomeOf(world.judge(carrying(GET, before)))).toBe('allow');
+    const other = testUsers(world.store, world.clock);
+    await other.save(userRecord('alice', { epoch: 1, keys: [userKey('k1', key.publicJwk, [NAME])] }));
+    const after = await tokenOf(world, key);
+    expect(claimsOf(after)['epoch']).toBe(1);
+    expect(await outcomeOf(world.judge(carrying(GET, after)))).toBe('allow');
+    world.clock.advance(CACHE_TTL_MS);
+    expect(await outcomeOf(world.judge(carrying(GET, before)))).toBe('revoked');
+    expect(await outcomeOf(world.judge(carrying(GET, after)))).toBe('allow');
   });
 
   test('a disabled user is revoked, and only the holder of the key learns it', async () => {
