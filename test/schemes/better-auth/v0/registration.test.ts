@@ -2,7 +2,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { HttpProblem } from '../../../../src/core/http.ts';
 import { textDigest } from '../../../../src/crypto/blake3.ts';
-import { codeOf, outcomeOf, rejectionOf } from '../../../support/refused.ts';
+import { StoreFault } from '../../../../src/core/fault.ts';
+import { codeOf, faultOf, outcomeOf, rejectionOf } from '../../../support/refused.ts';
 import type { SchemeWorld } from '../../../support/scheme-world.ts';
 import {
   admin,
@@ -125,6 +126,37 @@ describe('a token', () => {
     );
     expect(await codeOf(send(world, '/register/key', forged))).toBe('signature_invalid');
     await register(world, token);
+  });
+});
+
+describe('a registration that too few replicas of the store have', () => {
+  /** The write is there; the store says so this many times. */
+  function unreplicated(world: SchemeWorld, times: number): void {
+    let left = times;
+    const { swap } = world.store;
+    world.store.swap = async (...args) => {
+      const isSwapped = await swap(...args);
+      left -= 1;
+      if (left < 0) return isSwapped;
+      throw new StoreFault('not_replicated', 'no replica');
+    };
+  }
+
+  test('is written again up to three times, and is then there', async () => {
+    const world = betterAuthWorld();
+    const { token, subject } = await issue(world);
+    unreplicated(world, 3);
+    await register(world, token);
+    expect((await lookup(world, subject))['devices']).toHaveLength(1);
+  });
+
+  test('is a fault after that; new material for the account helps', async () => {
+    const world = betterAuthWorld();
+    const { token, subject } = await issue(world);
+    unreplicated(world, 4);
+    expect((await faultOf(register(world, token))).reason).toBe('not_replicated');
+    expect(await codeOf(register(world, token))).toBe('unknown_credential');
+    await register(world, (await issue(world, { kind: 'key', subject })).token);
   });
 });
 
