@@ -3,7 +3,6 @@
  * chains, and finds back into step. What is shown when is `client-steps.ts`; what is kept, `client-state.ts`; enrolment is
  * `client-enrol.ts`.
  */
-import { CountersignError } from '../../core/client-error.ts';
 import type { Header } from '../../core/decision.ts';
 import type { HeaderParameters, IssuerConnection, OutgoingRequest, Signer } from '../../core/signer.ts';
 import { fromHex } from '../../encoding/bytes.ts';
@@ -99,14 +98,7 @@ export function timeScrambled(storage: ChainStorage): Signer {
 }
 
 async function toolsOf(): Promise<Tools> {
-  try {
-    const sha512 = await loadSha512();
-    return { sha512, random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)) };
-  } catch (cause) {
-    throw new CountersignError('key_unusable', "no WebAssembly: the page's policy must allow 'wasm-unsafe-eval'", {
-      cause,
-    });
-  }
+  return { sha512: await loadSha512(), random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)) };
 }
 
 async function scramblingOf({ id, timeKey }: Lane, sha512: Sha512): Promise<ClientScrambling> {
