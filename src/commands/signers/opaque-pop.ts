@@ -2,7 +2,7 @@
  * `--scheme opaque-pop`: a password in a file, or a session that an earlier login left in one. With both, the session serves as long as
  * it lasts, then a new one takes its place in the file.
  */
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { readSecretFile, SecretFileError } from '../../config/secret-files.ts';
 import { CountersignError } from '../../core/client-error.ts';
 import { Secret } from '../../core/secret.ts';
@@ -83,7 +83,8 @@ function fromStandardInput(): Secret<string> {
 /** In one step: a reader never finds half a session. */
 function writePrivate(file: string, text: string): void {
   const next = `${file}.next`;
-  writeFileSync(next, `${text}\n`, { mode: 0o600 });
+  rmSync(next, { force: true });
+  writeFileSync(next, `${text}\n`, { mode: 0o600, flag: 'wx' });
   renameSync(next, file);
 }
 

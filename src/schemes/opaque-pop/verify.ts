@@ -83,7 +83,7 @@ async function verifyAs(
     requireTime: () => requireTime(call),
   });
 
-  const isDue = !within(nowMs - settings.idleMs / 10, session.atMs, Number.MAX_SAFE_INTEGER);
+  const isDue = !within(nowMs - Math.floor(settings.idleMs / 10), session.atMs, Number.MAX_SAFE_INTEGER);
   if (profile === 'strict' && isDue) {
     await sessions.slide(tenant, proof.sid, session, nowMs);
     call.stageDone('store');

@@ -101,6 +101,16 @@ describe('7. the idle time and the end of a session', () => {
     expect(await verbs()).toEqual(['claim']);
   });
 
+  test('it slides no more often when a tenth of idle is no whole number', async () => {
+    const at = createSchemeWorld(opaquePop, { settings: { idle: '60001ms' } });
+    const client = await loggedIn(at, 'strict');
+    await at.judge(await signed(at, client, GET));
+    at.store.calls.length = 0;
+    at.clock.advance(6_000);
+    await at.judge(await signed(at, client, GET));
+    expect(at.store.calls.map(({ verb }) => verb)).not.toContain('swap');
+  });
+
   test('a replay slides nothing', async () => {
     const at = createSchemeWorld(opaquePop);
     const client = await loggedIn(at, 'strict');
