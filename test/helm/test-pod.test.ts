@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { parse, stringify } from 'yaml';
@@ -5,7 +6,7 @@ import { virtualHost, type EnvoyTree } from '../../scripts/envoy-config.ts';
 import { envoyBinary } from '../../scripts/fetch-envoy.ts';
 import { freePort } from '../../scripts/processes.ts';
 import { root } from '../../scripts/tool.ts';
-import { ofKind, render, type Manifest } from './chart.ts';
+import { containersOf, ofKind, render, type Manifest } from './chart.ts';
 import { runPod, type Ran } from './pod-runner.ts';
 
 const PORTS = ['10000', '9901', '9090', '8080'];
@@ -80,3 +81,15 @@ test('helm test fails when nothing passes', async () => {
   );
   expect(ran.at(-1)).toMatchObject({ name: 'verify', exit: 6, output: expect.stringMatching(/^fail +VD-01/m) });
 }, 120_000);
+
+test('its probes start the program that the image starts, and run as its user', async () => {
+  const dockerfile = await readFile(join(root, 'deploy', 'Dockerfile'), 'utf8');
+  const entrypoint: string[] = JSON.parse(/^ENTRYPOINT (.+)$/m.exec(dockerfile)?.[1] ?? '[]');
+  const [, user] = /^USER (\d+):\1$/m.exec(dockerfile) ?? [];
+  const [{ spec }] = ofKind(await render({ values: 'standalone' }), 'Pod');
+  expect(spec.securityContext).toMatchObject({ runAsUser: Number(user), runAsGroup: Number(user) });
+  const probes: string[] = containersOf(spec).flatMap(
+    ({ startupProbe }: Manifest) => startupProbe?.exec?.command ?? [],
+  );
+  expect(probes.slice(0, 2)).toEqual([entrypoint[0], entrypoint.at(-1)]);
+});
