@@ -251,6 +251,18 @@ describe('binding', () => {
     expect(await outcome(bound)).toBe('signature_invalid');
   });
 
+  test.each([
+    ['nothing', {}],
+    ['null', null],
+    ['a list', [{ jkt: KEY }]],
+    ['text', KEY],
+    ['a thumbprint of another length', { jkt: 'AAAA' }],
+    ['a certificate', { 'x5t#S256': KEY }],
+    ['another means besides', { jkt: KEY, jwk: {} }],
+  ])('bound by %s it is signature_invalid with a proof too', async (_what, cnf) => {
+    expect(await codeOf(judged(claims({ cnf }), true))).toBe('signature_invalid');
+  });
+
   test('with its proof still to come a bound token is handed on with the key to prove', async () => {
     expect((await judged(bound, true)).claims.cnf).toEqual({ jkt: KEY });
     expect((await judged(claims(), false)).claims.cnf).toBeUndefined();
