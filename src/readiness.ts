@@ -9,7 +9,7 @@ import type { Store } from './core/store.ts';
 export interface ReadinessParts {
   readonly store: Pick<Store, 'state' | 'provenOnce'>;
   readonly clock: Clock;
-  /** Event-loop delay, 99th percentile of the last second. */
+  /** Event-loop delay, 99th percentile, of some seconds: replicas that leave for one pause leave all at once when their machine is short of time. */
   loopDelayP99Ms(): number;
   requireStore(): boolean;
 }

@@ -114,7 +114,7 @@ async function start(
   const readiness = createReadiness({
     store,
     clock,
-    loopDelayP99Ms: () => eventLoop.p99Ms(),
+    loopDelayP99Ms: () => eventLoop.lastingP99Ms(),
     requireStore: () => graph.loaded.config.readiness.requireStore,
   });
   const httpEvents: HttpEvents = {

@@ -7,6 +7,7 @@ import type { DelayQuantiles } from './readings.ts';
 
 const RESOLUTION_MS = 10;
 const WINDOW_MS = 250;
+const LASTING_WINDOWS = 8;
 
 /**
  * Share of a window that the loop must have been at work for its lateness to be a load that turning Checks away relieves. An idle loop
@@ -15,8 +16,8 @@ const WINDOW_MS = 250;
 const BUSY_SHARE = 0.8;
 
 export interface EventLoopDelay {
-  /** Of the last window. */
-  p99Ms(): number;
+  /** What it has been late by all along for the last two seconds: the least of their windows, so that one pause does not count. */
+  lastingP99Ms(): number;
   /** Late by more than that, and from work of its own. */
   isOverloaded(delayMs: number): boolean;
   /** Since it was last called. */
@@ -39,11 +40,14 @@ export interface LoopMonitor {
 
 export function createEventLoopDelay(monitor: LoopMonitor = createLoopMonitor()): EventLoopDelay {
   let last: LoopWindow = { p99Ms: 0, busyShare: 0 };
+  const recent = Array.from({ length: LASTING_WINDOWS }, () => 0);
   const turn = setInterval(() => {
     last = monitor.window() ?? last;
+    recent.shift();
+    recent.push(last.p99Ms);
   }, WINDOW_MS).unref();
   return {
-    p99Ms: () => last.p99Ms,
+    lastingP99Ms: () => Math.min(...recent),
     isOverloaded: (delayMs) => last.p99Ms > delayMs && last.busyShare >= BUSY_SHARE,
     take: () => monitor.take(),
     close() {
