@@ -203,6 +203,26 @@ describe.each(FORMS)('%s form', (form, prove) => {
     expect(await codeOf(other.judge(prove(other, access)))).toBe('signature_invalid');
   });
 
+  test("a token passes by the key that signs next and by the one retired, until that one's end (BA-20)", async () => {
+    const world = betterAuthWorld();
+    const access = await entered(world);
+    const [mine, fresh] = [world, betterAuthWorld()].map(({ ring }) =>
+      ring.find(({ use }) => use === 'access-signing'),
+    );
+    if (mine === undefined || fresh === undefined) throw new Error('no key');
+    const others = world.ring.filter(({ use }) => use !== 'access-signing');
+    const retireAtMs = world.clock.nowMs() + 60_000;
+    world.ring = [...others, { ...fresh, state: 'active' }, { ...mine, state: 'retired', retireAtMs }];
+    expect(await outcomeOf(world.judge(prove(world, access)))).toBe('allow');
+    const late = await refreshed(world, access.session);
+    world.ring = [...others, { ...mine, state: 'active' }, { ...fresh, state: 'next' }];
+    expect(await outcomeOf(world.judge(prove(world, late)))).toBe('allow');
+    world.ring = [...others, { ...fresh, state: 'active' }, { ...mine, state: 'retired', retireAtMs }];
+    world.clock.advance(60_001);
+    expect(await codeOf(world.judge(prove(world, access)))).toBe('unknown_credential');
+    expect(await outcomeOf(world.judge(prove(world, late)))).toBe('allow');
+  });
+
   test('once the key that signed the token has left the ring it is refused, from a warm cache too (BA-19)', async () => {
     const world = betterAuthWorld();
     const access = await entered(world);
