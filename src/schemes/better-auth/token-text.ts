@@ -2,9 +2,10 @@
  * The text of an access token: signature, then base64url of the gzipped content. Packing and unpacking only; what the content says is
  * `token.ts`. Everything here is done for strangers, so every size is bounded before the work that it causes.
  */
+import { Buffer } from 'node:buffer';
 import { crc32, gzipSync, inflateRawSync } from 'node:zlib';
 import { deny } from '../../core/decision.ts';
-import { decodeBase64url, encodeBase64url } from '../../encoding/base64url.ts';
+import { encodeBase64url } from '../../encoding/base64url.ts';
 import { utf8 } from '../../encoding/bytes.ts';
 import { decode } from '../../encoding/cesr.ts';
 
@@ -39,8 +40,13 @@ export function unpackToken(text: string, limits: TokenLimits): TokenText {
   if (text.length < MIN_CHARS || text.length > limits.maxTokenChars || !ALPHABET.test(text))
     deny('malformed', 'token: another length or alphabet');
   const signature = decode(text.slice(0, SIGNATURE_CHARS), ['0I'], 'token signature').raw;
-  const packed = decodeBase64url(text.slice(SIGNATURE_CHARS)) ?? deny('malformed', 'token: not base64url');
-  return { signature, content: inflate(packed, limits.maxTokenBytes) };
+  return { signature, content: inflate(unpack(text.slice(SIGNATURE_CHARS)), limits.maxTokenBytes) };
+}
+
+/** Some hundred characters on each Check: the platform's decoder is the faster one, and as strict once its answer is written again. */
+function unpack(text: string): Uint8Array {
+  const packed = Buffer.from(text, 'base64url');
+  return packed.toString('base64url') === text ? packed : deny('malformed', 'token: not base64url');
 }
 
 /** One gzip member and nothing behind it. */

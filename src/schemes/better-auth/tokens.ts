@@ -5,7 +5,8 @@
 import { LRUCache } from 'lru-cache';
 import { within, type Clock } from '../../core/clock.ts';
 import type { Signatures } from '../../core/directory.ts';
-import { sha256, sha256Base64url } from '../../crypto/digest.ts';
+import { sha256Base64url } from '../../crypto/digest.ts';
+import { decodeBase64url } from '../../encoding/base64url.ts';
 import type { ClientKeys } from './imported-keys.ts';
 import type { ServerKeys } from './server-keys.ts';
 import type { Settings } from './settings.ts';
@@ -18,6 +19,8 @@ export interface DecodedToken {
   readonly signature: Uint8Array;
   /** What the signature is over. */
   readonly signedBytes: Uint8Array;
+  /** SHA-256 of that, base64url: what names a token, since its text could be written in several ways. */
+  readonly digest: string;
 }
 
 /** `unknown`: by no key of ours. The client is told the same as of `forged`, and it costs the same. */
@@ -61,8 +64,7 @@ export function createTokens({ settings, serverKeys, clientKeys, signatures, clo
   /** By what was signed and by whom, never by the text: one signature can be written in two ways. */
   const verified = new LRUCache<string, Token>({ max: settings.tokenCacheEntries });
 
-  function remembered(signedBytes: Uint8Array): Token | undefined {
-    const digest = sha256Base64url(signedBytes);
+  function remembered(digest: string): Token | undefined {
     for (const { publicKey } of serverKeys.trusted()) {
       const token = verified.get(digest + publicKey);
       if (token === undefined) continue;
@@ -86,16 +88,19 @@ export function createTokens({ settings, serverKeys, clientKeys, signatures, clo
     decode(text) {
       const { signature, content: inflated } = unpackToken(text, settings);
       const stripped = inflated.at(-1) === LINE_FEED ? inflated.subarray(0, -1) : inflated;
-      const known = remembered(stripped);
+      const digest = sha256Base64url(stripped);
+      const known = remembered(digest);
       // One line feed is v0's, from shell pipelines; in v1 it is signed like the rest.
       if (known !== undefined && (stripped === inflated || known.version === 'v0'))
-        return { content: known, signature, signedBytes: stripped };
+        return { content: known, signature, signedBytes: stripped, digest };
       const content = parseToken(inflated, clientKeys, settings.maxJsonDepth);
-      return { content, signature, signedBytes: content.version === 'v0' ? stripped : inflated };
+      return stripped === inflated || content.version === 'v0'
+        ? { content, signature, signedBytes: stripped, digest }
+        : { content, signature, signedBytes: inflated, digest: sha256Base64url(inflated) };
     },
 
     async verify(token) {
-      const verdict = remembered(token.signedBytes) === undefined ? await judge(token) : 'signed';
+      const verdict = remembered(token.digest) === undefined ? await judge(token) : 'signed';
       const isForUs = settings.audience === undefined || token.content.attributes['aud'] === settings.audience;
       return verdict === 'signed' && !isForUs ? 'forged' : verdict;
     },
@@ -104,13 +109,13 @@ export function createTokens({ settings, serverKeys, clientKeys, signatures, clo
   };
 
   /** v1 names the key; v0 does not, so all are tried. */
-  async function judge({ content, signature, signedBytes }: DecodedToken): Promise<TokenVerdict> {
+  async function judge({ content, signature, signedBytes, digest }: DecodedToken): Promise<TokenVerdict> {
     const candidates = serverKeys
       .trusted()
       .filter(({ publicKey }) => content.version === 'v0' || publicKey === content.serverIdentity);
     for (const { publicKey, key } of candidates) {
       if (!(await signatures.verify(key, signedBytes, signature))) continue;
-      if (within(0, clock.nowMs(), content.expiryMs)) verified.set(sha256Base64url(signedBytes) + publicKey, content);
+      if (within(0, clock.nowMs(), content.expiryMs)) verified.set(digest + publicKey, content);
       return 'signed';
     }
     if (candidates.length > 0) return content.version === 'v0' ? 'unknown' : 'forged';
@@ -119,7 +124,7 @@ export function createTokens({ settings, serverKeys, clientKeys, signatures, clo
   }
 }
 
-/** SHA-256 of what was signed, 32 bytes: what names a token where its text could be written in several ways. */
-export function tokenDigest({ signedBytes }: DecodedToken): Uint8Array {
-  return sha256(signedBytes);
+/** The digest as its 32 bytes. */
+export function tokenDigest({ digest }: Pick<DecodedToken, 'digest'>): Uint8Array {
+  return decodeBase64url(digest) ?? new Uint8Array(0);
 }
