@@ -239,3 +239,17 @@ function sorted(value: Manifest): Manifest {
       .map(([key, member]) => [key, sorted(member)]),
   );
 }
+
+test('the mesh lets nobody but the gateway call Check, and in plaintext only metrics are reached', async () => {
+  const manifests = await manifestsIn('istio', ['mesh-config.yaml']);
+  const [peers] = ofKind(manifests, 'PeerAuthentication');
+  expect(peers.spec.mtls.mode).toBe('STRICT');
+  expect(Object.keys(peers.spec.portLevelMtls)).toEqual(['9090']);
+  const deny = ofKind(manifests, 'AuthorizationPolicy').find(({ spec }) => spec.action === 'DENY');
+  expect(deny.spec.rules).toEqual([
+    {
+      from: [{ source: { notPrincipals: ['cluster.local/ns/istio-ingress/sa/ingress'] } }],
+      to: [{ operation: { ports: ['9001'] } }],
+    },
+  ]);
+});
