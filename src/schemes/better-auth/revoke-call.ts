@@ -13,6 +13,7 @@ export function revokeCall(versions: readonly Version[]): Endpoint {
     path: '/admin/v1/credentials/better-auth/revoke',
     bucket: 'own',
     body: v.strictObject({ subject: digest('subject'), keyId: v.union([v.literal('passphrase'), digest('keyId')]) }),
+    subject: (order) => order.subject,
     async handle({ body: { subject, keyId } }) {
       const what =
         keyId === 'passphrase' ? ({ kind: 'passphrase' } as const) : ({ kind: 'device', device: keyId } as const);

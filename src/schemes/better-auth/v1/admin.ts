@@ -66,6 +66,7 @@ function revokeCall(parts: V1Parts): Endpoint {
     path: `${PREFIX}/revoke`,
     bucket: 'own',
     body,
+    subject: (order) => order.subject,
     async handle({ body: order }) {
       requireFound(await revoke(parts, order.subject, revocationOf(order)));
       return { status: 200, body: {} };
@@ -85,6 +86,7 @@ function attributesCall(parts: V1Parts): Endpoint {
     path: `${PREFIX}/attributes`,
     bucket: 'own',
     body: v.strictObject({ subject, attributes: attributes() }),
+    subject: (order) => order.subject,
     async handle({ body }) {
       const set = (account: Account) => ({ ...account, seq: account.seq + 1, attributes: body.attributes });
       requireFound(await change(parts, body.subject, set));
@@ -101,6 +103,7 @@ function lookupCall({ identities }: V1Parts): Endpoint {
     path: `${PREFIX}/lookup`,
     bucket: 'own',
     body: v.strictObject({ subject }),
+    subject: (order) => order.subject,
     async handle({ body }) {
       const record = (await identities.find(body.subject))?.record;
       if (record === undefined) throw new HttpProblem('not_found', 'no such account');
@@ -142,6 +145,7 @@ function markersCall({ state, resources }: V1Parts): Endpoint {
     path: `${PREFIX}/markers`,
     bucket: 'own',
     body: v.strictObject({ subject, device: v.optional(device) }),
+    subject: (order) => order.subject,
     async handle({ body }) {
       await state.mark(body.subject, body.device, resources.clock.nowMs());
       return { status: 200, body: {} };
