@@ -56,19 +56,33 @@ interface Token {
   /** SHA-256 of what the server signed. */
   readonly digest: Uint8Array;
   readonly key: MessageKey & { signBytes(bytes: Uint8Array): Promise<Uint8Array> };
+  /** On our clock. */
   readonly untilMs: number;
+  /** How far the server's clock is ahead of ours, as far as whole seconds tell. */
+  readonly offsetMs: number;
+}
+
+/** A refresh that was sent and not answered: the same message again is harmless, whether or not it arrived. */
+interface Unanswered {
+  readonly sessionId: string;
+  readonly current: string;
+  readonly next: string;
+  readonly key: Token['key'];
 }
 
 /** Lost messages in a row after which a session is given up. */
 const MAX_UNANSWERED = 8;
 /** A token that ends while the request is under way is of no use. */
 const RESERVE_MS = 30_000;
+/** Whole seconds and the way here may make as much. */
+const SMALL_OFFSET_MS = 3_000;
 const WORTH_ANOTHER = new Set(['stale', 'not_yet_valid', 'replayed']);
 
 /** @param reopen when the session has ended: opens another, or throws. Runs while nothing else of the state does. */
 export function clientSession(issuer: V0Issuer, keeping: SessionKeeping, reopen: () => Promise<void>): ClientSession {
   let token: Token | undefined;
   let fetching: Promise<Token> | undefined;
+  let unanswered: Unanswered | undefined;
 
   /** One message at a time: those who wait get the same token. */
   function access(): Promise<Token> {
@@ -91,9 +105,24 @@ export function clientSession(issuer: V0Issuer, keeping: SessionKeeping, reopen:
     return token;
   }
 
-  /** The newest commitment first: an older nonce that was spent after all would look like a theft. */
   async function refresh(): Promise<Token> {
     const session = (await keeping.load()) ?? gone();
+    const resent = unanswered?.sessionId === session.id ? await resend(session, unanswered) : undefined;
+    return resent ?? advance(session);
+  }
+
+  /** @returns undefined when it arrived before, and its token is lost: or may have been half done, which only the nonces can tell. */
+  async function resend(session: KeptSession, message: Unanswered): Promise<Token | undefined> {
+    try {
+      return await exchange(session, message);
+    } catch (thrown) {
+      if (isUnanswered(thrown)) throw thrown;
+      return undefined;
+    }
+  }
+
+  /** The newest commitment first: an older nonce that was spent after all would look like a theft. */
+  async function advance(session: KeptSession): Promise<Token> {
     let { nonces } = session;
     if (nonces.length > MAX_UNANSWERED) return gone();
     for (;;) {
@@ -101,9 +130,7 @@ export function clientSession(issuer: V0Issuer, keeping: SessionKeeping, reopen:
       const next = newNonce(randomBytes);
       await keeping.save({ ...session, nonces: [...nonces, next] });
       try {
-        const made = await exchange(session, current, next);
-        await keeping.save({ ...session, nonces: [next] });
-        return made;
+        return await exchange(session, { sessionId: session.id, current, next, key: messageKey(await newAccessKey()) });
       } catch (thrown) {
         const isOlder = thrown instanceof CountersignError && thrown.code === 'signature_invalid' && nonces.length > 1;
         if (!isOlder) throw thrown;
@@ -112,23 +139,33 @@ export function clientSession(issuer: V0Issuer, keeping: SessionKeeping, reopen:
     }
   }
 
-  async function exchange(session: KeptSession, current: string, next: string): Promise<Token> {
-    const key = messageKey(await newAccessKey());
+  async function exchange(session: KeptSession, message: Unanswered): Promise<Token> {
+    const { current, next, key } = message;
     const refreshKey = messageKey(await keeping.key(session.key));
     const payload = {
       refresh: { sessionId: session.id, nonces: { current, nextDigest: await issuer.hash(next) } },
       access: { publicKey: key.word },
     };
-    const { access: given } = (await issuer.call('/refresh', payload, refreshKey)).payload;
-    const { token: content, signature } = members(given);
+    unanswered = message;
+    const reply = await issuer.call('/refresh', payload, refreshKey).catch((thrown: unknown) => {
+      if (!isUnanswered(thrown)) unanswered = undefined;
+      throw thrown;
+    });
+    unanswered = undefined;
+    await keeping.save({ ...session, nonces: [next] });
+    const { token: content, signature } = members(reply.payload['access']);
     // Members keep their order, and the server prints none that JSON would print in another way.
     const json = JSON.stringify(content);
     const bytes = new Uint8Array(utf8(json));
+    const { issuedAt, expiry } = members(content);
+    const [fromMs = 0, toMs = 0] = [issuedAt, expiry].map((time) => parseWireTime(text(time)));
+    const nowMs = issuer.nowMs();
     return {
       packed: text(signature) + encodeBase64url(await gzip(bytes)),
       digest: new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)),
       key,
-      untilMs: parseWireTime(text(members(content)['expiry'])) ?? 0,
+      untilMs: nowMs + toMs - fromMs,
+      offsetMs: fromMs - nowMs,
     };
   }
 
@@ -151,8 +188,10 @@ export function clientSession(issuer: V0Issuer, keeping: SessionKeeping, reopen:
     },
 
     async accessMessage(request) {
-      const { packed, key } = await access();
-      const timestamp = formatWireTime(issuer.nowMs(), 0);
+      const { packed, key, offsetMs } = await access();
+      // Nobody repeats this message when our clock is wrong.
+      const isRight = within(-SMALL_OFFSET_MS, offsetMs, SMALL_OFFSET_MS);
+      const timestamp = formatWireTime(issuer.nowMs() + (isRight ? 0 : offsetMs), 0);
       const payload = JSON.stringify({ access: { timestamp, nonce: newNonce(randomBytes) }, request });
       return `{"token":"${packed}","payload":${payload},"signature":"${await key.sign(payload)}"}`;
     },
@@ -183,6 +222,12 @@ export function clientSession(issuer: V0Issuer, keeping: SessionKeeping, reopen:
     await keeping.save(undefined);
     await keeping.forget(session.key);
   }
+}
+
+/** Nothing says that the issuer judged the message: lost, too busy, out of order. */
+function isUnanswered(thrown: unknown): boolean {
+  if (!(thrown instanceof CountersignError)) return true;
+  return thrown.code === 'unavailable' || thrown.code === 'rate_limited' || thrown.code === 'answer_invalid';
 }
 
 /** Told unsigned, so it only means that another session must be tried. */

@@ -121,13 +121,42 @@ describe('a device', () => {
     },
   );
 
-  test('gives a session up after eight lost messages, and logs in again', async () => {
+  test('outlasts an issuer that is away, however often it asks, by one and the same message', async () => {
     const { world, channel, device } = await setup();
-    for (let round = 0; round < 8; round += 1) {
-      channel.lose = { path: '/refresh', what: 'reply' };
+    await passes({ world, device });
+    world.clock.advance(15 * 60_000);
+    for (let round = 0; round < 30; round += 1) {
+      channel.lose = { path: '/refresh', what: round % 2 === 0 ? 'request' : 'reply' };
       await codeOf(signedBy(world, device.signer, REQUEST));
     }
     expect(await passes({ world, device })).toBe('allow');
+    expect(channel.sent.filter((line) => line.startsWith('/authenticate/complete'))).toHaveLength(1);
+  });
+
+  test('in pages that come and go a session outlasts seven lost messages, after eight it logs in again', async () => {
+    const { world, channel, device, state } = await setup();
+    await passes({ world, device });
+    for (const [lost, logins] of [
+      [7, 1],
+      [8, 2],
+    ] as const) {
+      for (let round = 0; round < lost; round += 1) {
+        channel.lose = { path: '/refresh', what: 'request' };
+        await codeOf(signedBy(world, v0Device({ channel, state }).signer, REQUEST));
+      }
+      expect(await passes({ world, device: v0Device({ channel, state }) })).toBe('allow');
+      expect(channel.sent.filter((line) => line.startsWith('/authenticate/complete'))).toHaveLength(logins);
+    }
+  });
+
+  test("with a clock that is wrong it keeps its token all the same, and its access messages have the server's time", async () => {
+    const { world, channel, device } = await setup();
+    channel.nowMs = () => world.clock.nowMs() + 3_600_000;
+    for (let round = 0; round < 3; round += 1) {
+      const body = complete(await device.accessMessage({ round }));
+      expect(await outcomeOf(world.judge({ ...REQUEST, target: '/x', body }))).toBe('allow');
+    }
+    expect(channel.sent.filter((line) => line.startsWith('/refresh'))).toHaveLength(1);
   });
 
   test('rotates: its next key signs, its sessions end, and the old key is gone', async () => {
