@@ -14,8 +14,8 @@ export interface Account {
 }
 
 /**
- * The same look-ups whatever comes of them. The record is read past the cache: a key that was taken away on another replica must not buy
- * a token there for another ten minutes.
+ * Where accounts are listed the look-ups are the same whatever comes of them. The record is read past the cache: a key that was taken
+ * away on another replica must not buy a token here that lives for another ten minutes.
  *
  * @param thumbprint of `jwk`, 43 characters.
  * @returns undefined when the key is nobody's, or may not be used here, and accounts are `listed`.
