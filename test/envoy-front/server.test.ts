@@ -12,7 +12,7 @@ import { startServer } from './check-server.ts';
 import type { ServerOptions } from './check-server.ts';
 import { checkOf, createCheckWorld } from './check-world.ts';
 import { CHECK_PATH, framed, openCaller } from './grpc-caller.ts';
-import type { Caller } from './grpc-caller.ts';
+import type { Caller, Reply } from './grpc-caller.ts';
 import { viewOf } from './proxy-view.ts';
 
 let server: CheckServer;
@@ -222,17 +222,9 @@ describe('a drain', () => {
   });
 
   test('cuts off what takes longer, and says so', async () => {
-    const arrived = Promise.withResolvers<void>();
-    const { call } = await open({
-      handle: () => {
-        arrived.resolve();
-        return new Promise(() => undefined);
-      },
-    });
-    const inFlight = call([framed(HELLO)]);
-    await arrived.promise;
+    const { reply } = await unanswered();
     expect(await server.drain(50)).toBe(false);
-    expect((await inFlight).grpcStatus).toBeUndefined();
+    expect((await reply).grpcStatus).toBeUndefined();
   });
 
   test('of a server without connections ends at once', async () => {
@@ -243,17 +235,9 @@ describe('a drain', () => {
 });
 
 test('before a crash what is in flight is denied', async () => {
-  const arrived = Promise.withResolvers<void>();
-  const { call } = await open({
-    handle: () => {
-      arrived.resolve();
-      return new Promise(() => undefined);
-    },
-  });
-  const inFlight = call([framed(HELLO)]);
-  await arrived.promise;
+  const { reply } = await unanswered();
   server.denyInFlight();
-  const { messages, grpcStatus } = await inFlight;
+  const { messages, grpcStatus } = await reply;
   expect(grpcStatus).toBe('0');
   expect(viewOf(messages[0] ?? Buffer.alloc(0))).toMatchObject({ allowed: false, status: 503 });
 });
@@ -309,3 +293,17 @@ describe('a foreign client', () => {
     await server.drain(50);
   });
 });
+
+/** A call that has arrived and whose handler never answers. Wrapped: a bare promise would be waited for. */
+async function unanswered(): Promise<{ readonly reply: Promise<Reply> }> {
+  const arrived = Promise.withResolvers<void>();
+  const { call } = await open({
+    handle: () => {
+      arrived.resolve();
+      return new Promise(() => undefined);
+    },
+  });
+  const reply = call([framed(HELLO)]);
+  await arrived.promise;
+  return { reply };
+}

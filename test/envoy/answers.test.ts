@@ -1,23 +1,12 @@
 /** What an answer of ours does to the request on its way up and to the client: exactly what is written, once, and nothing else. */
 import { connect as connectHttp2 } from 'node:http2';
 import { connect } from 'node:net';
-import { afterEach, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { connectionManager, extAuthz, virtualHost } from '../../scripts/envoy-config.ts';
 import { PATIENCE } from '../support/deployment.ts';
 import { http1, rawHttp1, type RawAnswer } from './wire.ts';
-import { echoOf, MAX_BODY, openWorld, upstream, verdictOf, type World, type WorldOptions } from './world.ts';
-
-let world: World | undefined;
-
-async function open(options: WorldOptions = {}): Promise<World> {
-  world = await openWorld(options);
-  return world;
-}
-
-afterEach(async () => {
-  await world?.stop();
-  world = undefined;
-});
+import { echoOf, MAX_BODY, upstream, verdictOf } from './world.ts';
+import { open } from './worlds.ts';
 
 const allOf = (answer: RawAnswer, name: string) =>
   answer.headers.filter(([one]) => one === name).map(([, value]) => value);

@@ -2,24 +2,13 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { cluster, setEndpoints, type EnvoyTree } from '../../scripts/envoy-config.ts';
 import { freePort } from '../../scripts/processes.ts';
 import { createAuthority } from '../support/certificates.ts';
 import { http1 } from './wire.ts';
-import { openWorld, verdictOf, type World, type WorldOptions } from './world.ts';
-
-let world: World | undefined;
-
-async function open(options: WorldOptions = {}): Promise<World> {
-  world = await openWorld(options);
-  return world;
-}
-
-afterEach(async () => {
-  await world?.stop();
-  world = undefined;
-});
+import { verdictOf, type World } from './world.ts';
+import { open } from './worlds.ts';
 
 async function get(at: World, to = at.to): Promise<string> {
   const headers = [['authorization', await at.prove({ method: 'GET', target: '/a' })]] as const;

@@ -1,54 +1,11 @@
 /** Many requests at once: restarts and ageing connections that nobody notices, and an overflow that is refused. `test:long` does more. */
-import { Agent, request } from 'node:http';
 import { connect as connectHttp2 } from 'node:http2';
-import { afterEach, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { cluster, extAuthz } from '../../scripts/envoy-config.ts';
 import { isLong } from '../support/long.ts';
+import { startLoad } from '../processes/load.ts';
 import { openRelay } from './relay.ts';
-import { openWorld, type World, type WorldOptions } from './world.ts';
-
-const closing: (() => Promise<unknown>)[] = [];
-
-afterEach(async () => {
-  for (const close of closing.splice(0).toReversed()) await close();
-});
-
-async function open(options: WorldOptions = {}): Promise<World> {
-  const world = await openWorld(options);
-  closing.push(() => world.stop());
-  return world;
-}
-
-/** Signed requests one after the other on several connections, until told to end. @returns how often each status came. */
-function startLoad(world: World, lanes = 4): () => Promise<Record<string, number>> {
-  const statuses: Record<string, number> = {};
-  const agent = new Agent({ keepAlive: true });
-  const end = new AbortController();
-  const lane = async () => {
-    while (!end.signal.aborted) {
-      const authorization = await world.prove({ method: 'GET', target: '/a' });
-      const status = await get(`${world.url}/a`, authorization, agent);
-      statuses[status] = (statuses[status] ?? 0) + 1;
-    }
-  };
-  const running = Promise.all(Array.from({ length: lanes }, lane));
-  return async () => {
-    end.abort();
-    await running;
-    agent.destroy();
-    return statuses;
-  };
-}
-
-function get(url: string, authorization: string, agent: Agent): Promise<string> {
-  return new Promise((resolve) => {
-    const sent = request(url, { agent, headers: { authorization } }, (answer) => {
-      answer.resume().on('end', () => resolve(String(answer.statusCode)));
-    });
-    sent.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? 'error'));
-    sent.end();
-  });
-}
+import { atEnd, open } from './worlds.ts';
 
 const ROUNDS = isLong ? 20 : 2;
 
@@ -89,8 +46,8 @@ test(`EV-32 ${ROUNDS} rolling restarts under load fail no request`, async () => 
       await service?.start();
     }
   }
-  const statuses = await end();
-  expect(Object.keys(statuses)).toEqual(['200']);
+  const { statuses, passedTwice } = await end();
+  expect([Object.keys(statuses), passedTwice]).toEqual([['200'], 0]);
   expect(statuses['200']).toBeGreaterThan(ROUNDS * 10);
 }, 600_000);
 
@@ -103,15 +60,15 @@ test('EV-33 connections of the Check that end for their age fail no request', as
   });
   const end = startLoad(world);
   await new Promise((done) => setTimeout(done, isLong ? 120_000 : 12_000));
-  const statuses = await end();
-  expect(Object.keys(statuses)).toEqual(['200']);
+  const { statuses, passedTwice } = await end();
+  expect([Object.keys(statuses), passedTwice]).toEqual([['200'], 0]);
   const stats = await (await fetch(`${world.envoyAdmin}/stats?filter=cluster.countersign.upstream_cx_total`)).text();
   expect(Number(/: ([0-9]+)/.exec(stats)?.[1])).toBeGreaterThan(1);
 }, 600_000);
 
 test('EV-35 what is beyond the circuit breaker is refused and counted, what is below it waits', async () => {
   const relay = await openRelay();
-  closing.push(() => relay.stop());
+  atEnd(() => relay.stop());
   const limit = isLong ? 8192 : 1100; // As shipped; and more than Envoy's own default of 1024.
   const world = await open({
     changeEnvoy(config) {

@@ -1,21 +1,10 @@
 /** What depends on how the proxy is set: limits, slow and partial bodies, gRPC, faults told as errors, and the switch that opens. */
-import { afterEach, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { cluster, connectionManager, extAuthz, virtualHost } from '../../scripts/envoy-config.ts';
 import { headerOf, http1, http2, rawHttp1 } from './wire.ts';
 import { PATIENCE } from '../support/deployment.ts';
-import { echoOf, MAX_BODY, openWorld, upstream, verdictOf, type World, type WorldOptions } from './world.ts';
-
-let world: World | undefined;
-
-async function open(options: WorldOptions = {}): Promise<World> {
-  world = await openWorld(options);
-  return world;
-}
-
-afterEach(async () => {
-  await world?.stop();
-  world = undefined;
-});
+import { echoOf, MAX_BODY, upstream, verdictOf, type WorldOptions } from './world.ts';
+import { open } from './worlds.ts';
 
 test('EV-05 a body cut at the limit is never complete, although the proxy may send parts', async () => {
   const at = await open({

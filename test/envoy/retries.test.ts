@@ -1,29 +1,18 @@
 /** What Envoy repeats, copies or sends on by itself, and a Check whose answer does not arrive: nothing is allowed twice, nothing opens. */
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { cluster, extAuthz, type EnvoyTree, setEndpoints, virtualHost } from '../../scripts/envoy-config.ts';
 import { CheckRequest, CheckResponse } from '../envoy-front/check-builder.ts';
 import { openRelay, type Relay } from './relay.ts';
 import { http1, type RawRequest } from './wire.ts';
-import { echoOf, openWorld, upstream, verdictOf, type World, type WorldOptions } from './world.ts';
-
-const closing: (() => Promise<unknown> | void)[] = [];
-
-afterEach(async () => {
-  for (const close of closing.splice(0).toReversed()) await close();
-});
-
-async function open(options: WorldOptions = {}): Promise<World> {
-  const world = await openWorld(options);
-  closing.push(() => world.stop());
-  return world;
-}
+import { echoOf, upstream, verdictOf, type World, type WorldOptions } from './world.ts';
+import { atEnd, open } from './worlds.ts';
 
 /** With a relay between Envoy and countersign. */
 async function openBehind(options: WorldOptions = {}): Promise<{ world: World; relay: Relay }> {
   const relay = await openRelay();
-  closing.push(() => relay.stop());
+  atEnd(() => relay.stop());
   const world = await open({
     ...options,
     changeEnvoy(config) {
@@ -110,7 +99,7 @@ describe.each(['memory', 'redis'] as const)('a Check that is asked again (store 
 
 test('EV-27 the process is killed between claim and answer: Envoy asks another, whose claim is mine', async () => {
   const relay = await openRelay();
-  closing.push(() => relay.stop());
+  atEnd(() => relay.stop());
   const world = await open({
     store: 'redis',
     services: 2,
@@ -212,7 +201,7 @@ async function redirecting(to: (host: string) => string): Promise<string> {
   await new Promise<void>((done) => {
     server.listen(0, '127.0.0.1', done);
   });
-  closing.push(() => void server.close());
+  atEnd(() => void server.close());
   return `127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 

@@ -1,23 +1,12 @@
 /** What operators may set, and get wrong, seen through a real Envoy. */
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { connectionManager, extAuthz, virtualHost, type EnvoyTree } from '../../scripts/envoy-config.ts';
 import { envoyBinary } from '../../scripts/fetch-envoy.ts';
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { echoOf, openWorld, upstream, verdictOf, type World, type WorldOptions } from './world.ts';
+import { echoOf, upstream, verdictOf, type World } from './world.ts';
+import { open } from './worlds.ts';
 import { headerOf, http1 } from './wire.ts';
-
-let world: World | undefined;
-
-async function open(options: WorldOptions): Promise<World> {
-  world = await openWorld(options);
-  return world;
-}
-
-afterEach(async () => {
-  await world?.stop();
-  world = undefined;
-});
 
 const EXT_AUTHZ = 'envoy.filters.http.ext_authz';
 const PER_ROUTE = 'type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute';
