@@ -48,21 +48,28 @@ export function browserChains(name: string): ChainStorage {
     return typeof lanes === 'number' ? lanes : 0;
   }
 
-  /** @returns undefined when another request has it; never when told to wait. */
-  function hold(lane: number, isWaiting: boolean): Promise<HeldLane | undefined> {
+  /** Under the browser's lock of the lane. @returns undefined when `isWaiting` is false and another request has it. */
+  function lock(lane: number, isWaiting: boolean): Promise<(() => void) | undefined> {
     return new Promise((resolve, reject) => {
-      const use = async (lock: object | null) => {
-        if (lock === null) return resolve(undefined);
-        const text = await read(laneName(lane));
+      const use = async (held: object | null) => {
+        if (held === null) return resolve(undefined);
         // The lock is ours until this ends.
-        await new Promise<void>((release) => {
-          const write = (next: string) => writeAll([[laneName(lane), next]]);
-          resolve({ text: typeof text === 'string' ? text : '', write, release });
-        });
+        await new Promise<void>((release) => resolve(release));
       };
       const options = isWaiting ? {} : { ifAvailable: true };
       navigator.locks.request(`${DATABASE}/${laneName(lane)}`, options, use).catch(reject);
     });
+  }
+
+  async function hold(lane: number, release: () => void): Promise<HeldLane> {
+    try {
+      const text = await read(laneName(lane));
+      const write = (next: string) => writeAll([[laneName(lane), next]]);
+      return { text: typeof text === 'string' ? text : '', write, release };
+    } catch (thrown) {
+      release();
+      throw thrown;
+    }
   }
 
   return {
@@ -70,18 +77,27 @@ export function browserChains(name: string): ChainStorage {
       const lanes = await count();
       if (lanes === 0) throw new CountersignError('key_unusable', 'no chain is enrolled here');
       for (let lane = 0; lane < lanes; lane += 1) {
-        const held = await hold(lane, false);
-        if (held !== undefined) return held;
+        const release = await lock(lane, false);
+        if (release !== undefined) return hold(lane, release);
       }
-      const held = await hold(Math.floor(Math.random() * lanes), true);
-      return held ?? this.take();
+      const lane = Math.floor(Math.random() * lanes);
+      return hold(lane, (await lock(lane, true)) ?? (() => {}));
     },
     async read() {
       const lanes = await count();
       const texts = await Promise.all(Array.from({ length: lanes }, (_, lane) => read(laneName(lane))));
       return texts.map(String);
     },
-    replace: (texts) => writeAll([[name, texts.length], ...texts.map((text, lane) => [laneName(lane), text] as const)]),
+    async replace(texts) {
+      // A request that is on its way would put the old chain back into its lane.
+      const releases: ((() => void) | undefined)[] = [];
+      for (let lane = 0; lane < (await count()); lane += 1) releases.push(await lock(lane, true));
+      try {
+        await writeAll([[name, texts.length], ...texts.map((text, lane) => [laneName(lane), text] as const)]);
+      } finally {
+        for (const release of releases) release?.();
+      }
+    },
   };
 }
 

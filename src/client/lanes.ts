@@ -5,23 +5,26 @@ import type { ChainStorage, HeldLane } from '../schemes/time-scrambled/client-st
 /** @param keep resolves when all these texts are kept. */
 export function lanesOf(texts: readonly string[], keep: (texts: readonly string[]) => Promise<void>): ChainStorage {
   let lanes = [...texts];
-  const taken = new Set<number>();
+  let taken = new Set<number>();
   const waiting: (() => void)[] = [];
 
   function hold(lane: number): HeldLane {
-    taken.add(lane);
-    let isHeld = true;
+    const holders = taken;
+    holders.add(lane);
+    let isReleased = false;
+    // Not after it was given back, and not when other chains have taken the place of these.
+    const isHeld = () => !isReleased && holders === taken;
     return {
       text: lanes[lane] ?? '',
       async write(text) {
-        if (!isHeld) throw new CountersignError('key_unusable', 'the lane was given back');
+        if (!isHeld()) throw new CountersignError('key_unusable', 'the lane was given back');
         lanes[lane] = text;
         await keep(lanes);
       },
       release() {
-        if (!isHeld) return;
-        isHeld = false;
-        taken.delete(lane);
+        if (isReleased) return;
+        isReleased = true;
+        holders.delete(lane);
         waiting.shift()?.();
       },
     };
@@ -29,8 +32,8 @@ export function lanesOf(texts: readonly string[], keep: (texts: readonly string[
 
   return {
     async take() {
-      if (lanes.length === 0) throw new CountersignError('key_unusable', 'no chain is enrolled here');
       for (;;) {
+        if (lanes.length === 0) throw new CountersignError('key_unusable', 'no chain is enrolled here');
         const free = lanes.findIndex((_, lane) => !taken.has(lane));
         if (free !== -1) return hold(free);
         await new Promise<void>((resolve) => void waiting.push(resolve));
@@ -39,6 +42,8 @@ export function lanesOf(texts: readonly string[], keep: (texts: readonly string[
     read: async () => lanes,
     async replace(next) {
       lanes = [...next];
+      taken = new Set();
+      for (const wake of waiting.splice(0)) wake();
       await keep(lanes);
     },
   };

@@ -209,7 +209,7 @@ describe('a client that is killed', () => {
   );
 
   test('at any time, over and over: shows no token twice', async () => {
-    for (let round = 0; round < (isLong ? 100 : 6); round += 1) {
+    for (let round = 0; round < (isLong ? 100 : 4); round += 1) {
       const child = start(gateway.url, '');
       // Two answers at least, and then somewhere between two others.
       for (let answers = 0; answers < 3; answers += 1) await opened(child);
@@ -219,7 +219,7 @@ describe('a client that is killed', () => {
     }
     expect((await ended(start(gateway.url, 'once'))).out).toBe('open\n200\n');
     const indices = shown();
-    expect(indices.length).toBeGreaterThan(12);
+    expect(indices.length).toBeGreaterThan(8);
     expect(indices).toEqual([...new Set(indices)].toSorted((a, b) => b - a));
   }, 120_000);
 });

@@ -6,7 +6,7 @@ import { loadSha512 } from '../../encoding/sha512.ts';
 import { makeChain, tokenOf } from './client-chain.ts';
 import { hkdfSha512 } from './client-scrambling.ts';
 import { formatLane, parseLane, type ChainStorage, type Lane } from './client-state.ts';
-import { laneInfo, MAX_LANES, PROFILES, TOKEN_BYTES, type Profile } from './message.ts';
+import { laneInfo, MAX_LANES, PROFILES, TIME_KEY_BYTES, TOKEN_BYTES, type Profile } from './message.ts';
 
 const DEFAULT_LENGTH = 4096;
 const DEFAULT_LANES = 4;
@@ -77,7 +77,9 @@ export async function keepEnrolment(storage: ChainStorage, answer: Readonly<Reco
   const { id, profile: told, timeKey: key, windowMs, maxSkip } = answer;
   const profile: Profile = PROFILES.find((one) => one === told) ?? invalid();
   const timeKey =
-    profile === 'seed' ? null : (typeof key === 'string' && key.length === 64 && fromHex(key)) || invalid();
+    profile === 'seed'
+      ? null
+      : (typeof key === 'string' && key.length === 2 * TIME_KEY_BYTES && fromHex(key)) || invalid();
   if (id !== lanes[0]?.id || typeof windowMs !== 'number' || typeof maxSkip !== 'number') invalid();
   const texts = lanes.map((lane) => formatLane({ ...lane, profile, timeKey, windowMs, maxSkip, isEnrolled: true }));
   texts.forEach(parseLane);

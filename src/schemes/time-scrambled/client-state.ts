@@ -6,7 +6,7 @@ import { CountersignError } from '../../core/client-error.ts';
 import { fromHex, toHex } from '../../encoding/bytes.ts';
 import { decodeBase64url, encodeBase64url } from '../../encoding/base64url.ts';
 import { spacingOf, type Chain } from './client-chain.ts';
-import { LONGEST_CHAIN, PROFILES, TOKEN_BYTES, type Profile } from './message.ts';
+import { LONGEST_CHAIN, PROFILES, TIME_KEY_BYTES, TOKEN_BYTES, type Profile } from './message.ts';
 
 export interface ChainStorage {
   /** A lane that nobody else uses, for one request; waits for one. @throws {CountersignError} `key_unusable` when there is none. */
@@ -70,10 +70,12 @@ export function parseLane(text: string): Lane {
     json(text),
   );
   if (version !== 1) damaged();
+  // Without its key a `keyed` chain would show its tokens under the public pads.
+  if (isEnrolled === true && (profile === 'keyed') !== (timeKey !== null)) damaged();
   return {
     id: typeof id === 'string' ? id : damaged(),
     profile: PROFILES.find((one) => one === profile) ?? damaged(),
-    timeKey: timeKey === null ? null : (typeof timeKey === 'string' && fromHex(timeKey)) || damaged(),
+    timeKey: timeKey === null ? null : readTimeKey(timeKey),
     windowMs: integer(windowMs, 1000, 300_000),
     maxSkip: integer(maxSkip, 1, 2000),
     isEnrolled: isEnrolled === true,
@@ -82,6 +84,11 @@ export function parseLane(text: string): Lane {
     old: old === null ? null : readOld(old),
     resyncs: integer(resyncs, 0, Number.MAX_SAFE_INTEGER),
   };
+}
+
+function readTimeKey(value: unknown): Uint8Array {
+  const bytes = typeof value === 'string' && value.length === 2 * TIME_KEY_BYTES ? fromHex(value) : undefined;
+  return bytes ?? damaged();
 }
 
 function readRenewal(value: unknown): Renewal {

@@ -3,6 +3,7 @@
  * chains, and finds back into step. What is shown when is `client-steps.ts`; what is kept, `client-state.ts`; enrolment is
  * `client-enrol.ts`.
  */
+import { CountersignError } from '../../core/client-error.ts';
 import type { Header } from '../../core/decision.ts';
 import type { HeaderParameters, IssuerConnection, OutgoingRequest, Signer } from '../../core/signer.ts';
 import { fromHex } from '../../encoding/bytes.ts';
@@ -79,7 +80,9 @@ export function timeScrambled(storage: ChainStorage): Signer {
         const y1 = token(info, 'y1');
         const isOurs = y1 !== undefined && (await isAuthentic(scrambling, info, acceptedBytes(step.lane.id, x1, y1)));
         const heads = isOurs ? await headsIn(info, y1, scrambling, step.lane, issuer.nowMs()) : [];
-        await held.write(formatLane(afterAllow(step, heads, issuer.nowMs(), await toolsOf())));
+        const lane = afterAllow(step, heads, issuer.nowMs(), await toolsOf());
+        // What could not be kept is found out again; the request has passed, and its answer is the caller's.
+        await held.write(formatLane(lane)).catch(() => {});
       });
     },
 
@@ -101,8 +104,10 @@ async function toolsOf(): Promise<Tools> {
   return { sha512: await loadSha512(), random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)) };
 }
 
-async function scramblingOf({ id, timeKey }: Lane, sha512: Sha512): Promise<ClientScrambling> {
-  return timeKey === null ? seedScrambling(sha512) : keyedScrambling(timeKey, id);
+async function scramblingOf({ id, profile, timeKey }: Lane, sha512: Sha512): Promise<ClientScrambling> {
+  if (profile === 'seed') return seedScrambling(sha512);
+  if (timeKey === null) throw new CountersignError('key_unusable', 'the chain has no time key');
+  return keyedScrambling(timeKey, id);
 }
 
 async function proofOf(

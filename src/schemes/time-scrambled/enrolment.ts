@@ -5,10 +5,10 @@ import { HttpProblem } from '../../core/http.ts';
 import type { Resources } from '../../core/scheme.ts';
 import { durable } from '../../crypto/store-key.ts';
 import { fromHex, toHex } from '../../encoding/bytes.ts';
-import { MAX_LANES, type Profile } from './message.ts';
+import { MAX_LANES, TIME_KEY_BYTES, type Profile } from './message.ts';
 import { formatRecord, parseRecord, type ChainRecord } from './record.ts';
 import type { Settings } from './settings.ts';
-import { TIME_KEY_BYTES, type ChainState } from './state.ts';
+import type { ChainState } from './state.ts';
 
 export interface EnrolmentParts {
   readonly settings: Settings;

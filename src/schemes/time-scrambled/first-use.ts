@@ -18,7 +18,9 @@ export async function beginning(
 ): Promise<ChainRecord | undefined> {
   const isUnknown = isFake && text === null;
   if (!isUnknown || token === undefined || order !== 0 || id !== chain) return undefined;
-  if ((await directory.record(tenant, chain)) !== null) return undefined;
+  // The directory knows of those who are gone, but may be some seconds old; the other look is at who is there now.
+  if ((await directory.record(tenant, chain)) !== null || (await users.current(tenant, chain)) !== null)
+    return undefined;
   const { epoch } = await users.ensure(tenant, chain);
   const { owner, proofId: proof, nowMs: at } = accepted;
   return { ...record, user: chain, epoch, head: token, index: null, timeKey: null, owner, proof, at, isFirstUse: true };

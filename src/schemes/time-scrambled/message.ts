@@ -17,6 +17,8 @@ const LABEL = 'countersign/time-scrambled/1';
 /** Tokens, anchors, pads, secrets and commitments: SHA-512. */
 export const TOKEN_BYTES = 64;
 const MAC_BYTES = 32;
+/** Shared at enrolment in `keyed`: pads and MACs come from it. */
+export const TIME_KEY_BYTES = 32;
 export const PAD_KEY_BYTES = 64;
 export const BIND_KEY_BYTES = 32;
 export const MAX_LANES = 64;

@@ -16,11 +16,10 @@ import type { Key } from '../../core/store.ts';
 import { hmacSha512 } from '../../crypto/mac.ts';
 import { isSealedWith, open, seal } from '../../crypto/seal.ts';
 import { durable } from '../../crypto/store-key.ts';
-import { fakeHeadBytes, type Profile } from './message.ts';
+import { fakeHeadBytes, TIME_KEY_BYTES, type Profile } from './message.ts';
 import { formatRecord, parseRecord, type ChainRecord } from './record.ts';
 
 const PURPOSE = 'time-scrambled chain';
-export const TIME_KEY_BYTES = 32;
 const SALT_BYTES = 16;
 const PERMITTED = '1';
 

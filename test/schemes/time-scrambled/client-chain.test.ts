@@ -130,6 +130,10 @@ describe('what is kept of a lane', () => {
     ['another version', formatLane(full).replace('"version":1', '"version":2')],
     ['a next token beyond the anchor', formatLane(full).replace('"next":99', '"next":100')],
     ['a chain too long', formatLane(full).replace('"length":100', '"length":65537')],
+    ['a keyed chain in use without its time key', formatLane(full).replace(/"timeKey":"[0-9a-f]+"/, '"timeKey":null')],
+    ['a seed chain in use with one', formatLane(full).replace('"profile":"keyed"', '"profile":"seed"')],
+    ['a time key too short', formatLane(full).replace(/"timeKey":"[0-9a-f]{2}/, '"timeKey":"')],
+    ['a time key of no bytes', formatLane(full).replace(/"timeKey":"[0-9a-f]+"/, '"timeKey":""')],
     ['checkpoints of another length', formatLane(full).replace('"length":100', '"length":1000')],
   ])('key_unusable, and never quoted: %s', (_title, text) => {
     expect(() => parseLane(text)).toThrow(expect.objectContaining({ code: 'key_unusable' }));

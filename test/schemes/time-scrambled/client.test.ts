@@ -11,6 +11,7 @@ import { createSchemeWorld, type SchemeWorld } from '../../support/scheme-world.
 import { exchange, type Line, REQUEST } from './exchange.ts';
 import {
   change,
+  clientOf,
   type Client,
   type ClientWish,
   enrolled,
@@ -259,6 +260,27 @@ describe('seed: a renewal that is altered on its way ends on the old chain', () 
     expect(new Set(seen.map((params) => params.get('c'))).size).toBe(1);
     expect(new Set(seen.map((params) => params.get('x2'))).size).toBe(3);
   });
+});
+
+test("an answer that can not be kept is the caller's nonetheless, and the next request finds its way", async () => {
+  const { world, client } = await setup('keyed', { length: 40 });
+  while ((await laneOf(client)).chain.next > 32) await go(world, client);
+  let writes = 0;
+  const failing = clientOf(client.id, {
+    ...client.storage,
+    async take() {
+      const held = await client.storage.take();
+      return {
+        ...held,
+        write: (text: string) => ((writes += 1) === 2 ? Promise.reject(new Error('disk full')) : held.write(text)),
+      };
+    },
+  });
+  // The renewal is in force at the server; the client has not kept that.
+  expect(await go(world, failing)).toBe('allow');
+  expect((await laneOf(client)).renewal).not.toBeNull();
+  expect(await go(world, client)).toBe('allow');
+  expect((await laneOf(client)).renewal).toBeNull();
 });
 
 test.each(['x2', 'nn'])('keyed: refuses with signature_invalid a renewal with another %s', async (name) => {
