@@ -2,7 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Route } from '../../src/config/routes.ts';
 import { DENIAL_CODES, Denial } from '../../src/core/decision.ts';
-import type { Decision, DenialCode, Header } from '../../src/core/decision.ts';
+import type { Allow, Decision, DenialCode, Header } from '../../src/core/decision.ts';
 import { FAULT_REASONS, Fault } from '../../src/core/fault.ts';
 import { isAnswer } from '../../src/envoy/answer-assertion.ts';
 import { preparedDeny, renderAnswer } from '../../src/envoy/answer.ts';
@@ -32,7 +32,7 @@ function fault(reason: (typeof FAULT_REASONS)[number] = 'down', retryAfterSecond
   return { outcome: 'fault', reason, retryAfterSeconds, cause: new Fault(reason, 'for the log only') };
 }
 
-const ALLOW: Decision = {
+const ALLOW: Allow = {
   outcome: 'allow',
   scheme: 'challenge-signature',
   identity: { subject: 'alice', keyId: 'k1', attributes: {}, consumed: ['authorization'] },
@@ -180,6 +180,13 @@ describe('a fault', () => {
 });
 
 describe('an allow', () => {
+  test('tells the upstream that the body is proven as the route asks, and of a proof that covers none that it is not', () => {
+    const bodyOf = (decision: Decision) => render(decision).set.filter(([name]) => name === 'x-auth-body');
+    expect(bodyOf(ALLOW)).toEqual([['x-auth-body', 'verified']]);
+    const token: Decision = { ...ALLOW, identity: { ...ALLOW.identity, coversBody: false } };
+    expect(bodyOf(token)).toEqual([['x-auth-body', 'none']]);
+  });
+
   test('tells the proxy a hash of who, and who only when the operator wants it', () => {
     expect(render(ALLOW).metadata).toEqual({
       outcome: 'allow',
