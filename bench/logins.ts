@@ -1,6 +1,6 @@
 /**
- * What logins cost Checks: their latency with and without logins beside them, server and load each on a core of their own, rounds of the
- * one and of the other in turn, so that a noisy machine is noisy to both.
+ * What logins cost Checks: their latency alone, beside a given rate of logins, and beside as many as there are takers for. Server and load
+ * have a core each, and the three take turns round by round, so that a noisy machine is noisy to all of them.
  *
  *   node bench/logins.ts [--logins 200] [--rate 300] [--seconds 6] [--rounds 5]
  */
@@ -8,11 +8,11 @@ import { execFileSync } from 'node:child_process';
 import { Agent, request } from 'node:http';
 import { pid as ownPid } from 'node:process';
 import { parseArgs } from 'node:util';
-import { referenceClient } from '../test/schemes/opaque-pop/reference-engine.ts';
 import { encodeBase64url } from '../src/encoding/base64url.ts';
+import { referenceClient } from '../test/schemes/opaque-pop/reference-engine.ts';
 import { ringWith } from '../test/support/key-ring.ts';
 import { newClient, signedChecks, startChallengeSignature } from './challenge-signature.ts';
-import { closedLoop, openCaller, openLoop, percentile, type Caller } from './load.ts';
+import { closedLoop, openCaller, openLoop, percentile } from './load.ts';
 
 const { values } = parseArgs({
   options: {
@@ -22,90 +22,101 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '5' },
   },
 });
-const [logins, rate, seconds, rounds] = [values.logins, values.rate, values.seconds, values.rounds].map(Number) as [
-  number,
-  number,
-  number,
-  number,
-];
+const rate = Number(values.rate);
+const seconds = Number(values.seconds);
 const WARM_UP = 5_000;
+const TAKERS = 32;
 
 const ring = ringWith('challenge-mac', 'wrap', 'opaque-setup');
-const client = newClient('alice');
+const user = newClient('alice');
 const plenty = { rate: '1000000/s', burst: 1_000_000 };
 const limits = { loginPerUserAndAddress: plenty, loginPerUser: plenty, loginPerAddress: plenty };
-const service = await startChallengeSignature(ring, client, undefined, { 'opaque-pop': { limits } });
+const service = await startChallengeSignature(ring, user, undefined, { 'opaque-pop': { limits } });
+const KE1 = encodeBase64url(referenceClient('guess', { memoryKib: 8, iterations: 1, parallelism: 1 }).startLogin().ke1);
+const WRONG = encodeBase64url(new Uint8Array(64));
+const agent = new Agent({ keepAlive: true, maxSockets: 64 });
+
+interface Load {
+  /** Logins judged, until it is told to stop. */
+  run(isOver: () => boolean): Promise<number>;
+}
+
+const loads: Readonly<Record<string, Load>> = {
+  alone: { run: async () => 0 },
+  [`beside ${values.logins} logins/s`]: { run: (isOver) => loginsAtRate(Number(values.logins), isOver) },
+  [`beside ${TAKERS} logins at once`]: { run: loginsAtOnce },
+};
+
 try {
   pin(service.pid, 0);
   pin(ownPid, 1);
-  const caller = openCaller(service.address);
-  await closedLoop(caller, signedChecks(ring, client, WARM_UP), 16);
-  await logInFor(1, 50); // Threads start with the first.
-  const alone: Quantiles[] = [];
-  const beside: Quantiles[] = [];
-  const counted = { done: 0, refused: 0 };
-  for (let round = 0; round < rounds; round += 1) {
-    alone.push(await latencies(caller));
-    const [quantiles, told] = await Promise.all([latencies(caller), logInFor(seconds, logins)]);
-    beside.push(quantiles);
-    counted.done += told.done;
-    counted.refused += told.refused;
+  const warm = openCaller(service.address);
+  await closedLoop(warm, signedChecks(ring, user, WARM_UP), 16);
+  warm.close();
+  for (let count = 0; count < 50; count += 1) await logInOnce(); // The thread starts with the first.
+
+  const measured = new Map(Object.keys(loads).map((name) => [name, { latencies: [] as number[][], logins: 0 }]));
+  for (let round = 0; round < Number(values.rounds); round += 1) {
+    for (const [name, load] of Object.entries(loads)) {
+      // Made before the connection: who connects and then says nothing is put out.
+      const checks = signedChecks(ring, user, rate * seconds);
+      const caller = openCaller(service.address);
+      let isOver = false as boolean;
+      const logins = load.run(() => isOver);
+      const latencies = await openLoop(caller, checks, rate);
+      isOver = true;
+      const judged = await logins;
+      const sum = measured.get(name);
+      sum?.latencies.push(latencies);
+      if (sum !== undefined) sum.logins += judged;
+      caller.close();
+    }
   }
-  caller.close();
-  print(alone, beside, counted);
+  print(measured);
 } finally {
+  agent.destroy();
   await service.stop();
 }
 
-interface Quantiles {
-  readonly p50: number;
-  readonly p99: number;
-  readonly p999: number;
-}
-
-async function latencies(caller: Caller): Promise<Quantiles> {
-  const sorted = await openLoop(caller, signedChecks(ring, client, rate * seconds), rate);
-  return { p50: percentile(sorted, 0.5), p99: percentile(sorted, 0.99), p999: percentile(sorted, 0.999) };
-}
-
-async function logInOnce(agent: Agent, first: string): Promise<boolean> {
-  const { status, text } = await post(agent, 'login/start', first);
-  if (status !== 200) return false;
-  const { loginId } = JSON.parse(text) as { loginId: string };
-  const finalization = encodeBase64url(new Uint8Array(64));
-  return (await post(agent, 'login/finish', JSON.stringify({ loginId, finalization }))).status === 401;
-}
-
-/** Both calls of a login by somebody who knows no password: the server's work is the same, the client's stays out of the measure. */
-async function logInFor(forSeconds: number, perSecond: number): Promise<{ done: number; refused: number }> {
-  const agent = new Agent({ keepAlive: true, maxSockets: 64 });
-  const { ke1 } = referenceClient('guess', { memoryKib: 8, iterations: 1, parallelism: 1 }).startLogin();
-  const first = JSON.stringify({ user: 'somebody', request: encodeBase64url(ke1) });
-  const told = { done: 0, refused: 0 };
+async function loginsAtRate(perSecond: number, isOver: () => boolean): Promise<number> {
   const startMs = performance.now();
-  const pending: Promise<void>[] = [];
-  for (let index = 0; index < forSeconds * perSecond; index += 1) {
-    const waitMs = startMs + (index * 1000) / perSecond - performance.now();
+  const pending: Promise<boolean>[] = [];
+  while (!isOver()) {
+    const waitMs = startMs + (pending.length * 1000) / perSecond - performance.now();
     if (waitMs > 1) await new Promise((done) => setTimeout(done, waitMs));
-    pending.push(logInOnce(agent, first).then((isDone) => void (told[isDone ? 'done' : 'refused'] += 1)));
+    pending.push(logInOnce());
   }
-  await Promise.all(pending);
-  agent.destroy();
-  return told;
+  return (await Promise.all(pending)).filter(Boolean).length;
 }
 
-function post(agent: Agent, path: string, body: string): Promise<{ status: number; text: string }> {
+async function loginsAtOnce(isOver: () => boolean): Promise<number> {
+  let judged = 0;
+  const taker = async () => {
+    while (!isOver()) if (await logInOnce()) judged += 1;
+  };
+  await Promise.all(Array.from({ length: TAKERS }, taker));
+  return judged;
+}
+
+/** Both calls of somebody who knows no password: the server's work is the same, the client's stays out of the measure. */
+async function logInOnce(): Promise<boolean> {
+  const first = await post('login/start', { user: 'somebody', request: KE1 });
+  if (first.status !== 200) return false;
+  const { loginId } = JSON.parse(first.text) as { loginId: string };
+  return (await post('login/finish', { loginId, finalization: WRONG })).status === 401;
+}
+
+function post(path: string, members: object): Promise<{ status: number; text: string }> {
   return new Promise((resolve, reject) => {
     const [hostname, port] = (service.issuer ?? '').split(':');
+    const body = JSON.stringify(members);
     const headers = { 'content-type': 'application/json', 'content-length': body.length };
-    const sent = request(
-      { agent, hostname, port, method: 'POST', path: `/auth/opaque-pop/${path}`, headers },
-      (answer) => {
-        let text = '';
-        answer.on('data', (chunk) => (text += String(chunk)));
-        answer.on('end', () => resolve({ status: answer.statusCode ?? 0, text }));
-      },
-    );
+    const target = { agent, hostname, port, method: 'POST', path: `/auth/opaque-pop/${path}`, headers };
+    const sent = request(target, (answer) => {
+      let text = '';
+      answer.on('data', (chunk) => (text += String(chunk)));
+      answer.on('end', () => resolve({ status: answer.statusCode ?? 0, text }));
+    });
     sent.on('error', reject);
     sent.end(body);
   });
@@ -120,19 +131,23 @@ function pin(pid: number, core: number): void {
   }
 }
 
-function print(
-  alone: readonly Quantiles[],
-  beside: readonly Quantiles[],
-  counted: { done: number; refused: number },
-): void {
+function print(measured: ReadonlyMap<string, { latencies: readonly number[][]; logins: number }>): void {
+  const share = [0.5, 0.99, 0.999];
+  const rows = [...measured].map(([name, { latencies, logins }]) => ({
+    name,
+    quantiles: share.map((one) => median(latencies.map((sorted) => percentile(sorted, one)))),
+    perSecond: logins / seconds / latencies.length,
+  }));
+  const base = rows[0]?.quantiles ?? [];
   process.stdout.write(
-    `${rate} Checks/s; ${logins} logins/s beside them: ${counted.done} judged, ${counted.refused} refused\n\n`,
+    `${rate} Checks/s for ${seconds} s, medians of ${values.rounds} rounds; times: against those alone\n\n`,
   );
-  process.stdout.write('| latency of a Check, ms | alone | beside logins | ratio |\n|---|---|---|---|\n');
-  for (const name of ['p50', 'p99', 'p999'] as const) {
-    const [a, b] = [alone, beside].map((all) => median(all.map((one) => one[name]))) as [number, number];
+  process.stdout.write('| | logins/s | p50 ms | p99 ms | p99.9 ms | times p50 | times p99 | times p99.9 |\n');
+  process.stdout.write('|---|---|---|---|---|---|---|---|\n');
+  for (const { name, quantiles, perSecond } of rows) {
+    const times = quantiles.map((value, index) => (value / (base[index] ?? Number.NaN)).toFixed(2));
     process.stdout.write(
-      `| ${name}, median of ${rounds} rounds | ${a.toFixed(2)} | ${b.toFixed(2)} | ${(b / a).toFixed(2)} |\n`,
+      `| ${[name, perSecond.toFixed(0), ...quantiles.map((value) => value.toFixed(2)), ...times].join(' | ')} |\n`,
     );
   }
 }
