@@ -43,7 +43,7 @@ const mayImport = {
       'listener',
     ],
   ],
-  processes: ['sidecar.ts', 'listener', 'config', 'telemetry', 'core', 'keys', 'schemes', 'version.ts'],
+  processes: ['sidecar.ts', 'listener', 'config', 'telemetry', 'core', 'crypto', 'keys', 'schemes', 'version.ts'],
   'multi.ts': ['processes', 'sidecar.ts', 'http', 'admin', 'config', 'telemetry', 'core', 'crypto'],
   'explain.ts': ['authenticate.ts', 'graph.ts', 'envoy', 'config', 'core', 'crypto', 'schemes', 'telemetry'],
   'supervisor.ts': [
@@ -51,7 +51,19 @@ const mayImport = {
     'version.ts',
   ],
   commands: [
-    ...['supervisor.ts', 'explain.ts', 'client', 'keys', 'config', 'users', 'crypto', 'encoding', 'core', 'schemes', 'store'],
+    ...[
+      'supervisor.ts',
+      'explain.ts',
+      'client',
+      'keys',
+      'config',
+      'users',
+      'crypto',
+      'encoding',
+      'core',
+      'schemes',
+      'store',
+    ],
     'version.ts',
   ],
   'cli.ts': ['commands', 'processes', 'core'],
@@ -119,7 +131,8 @@ module.exports = {
     },
     {
       name: 'client may import',
-      comment: 'client may import: client*.ts and message*.ts of the schemes, encoding, core; client/node.ts also crypto',
+      comment:
+        'client may import: client*.ts and message*.ts of the schemes, encoding, core; client/node.ts also crypto',
       severity: 'error',
       from: { path: '^src/client/' },
       to: { path: '^src/', pathNot: `${browserHalfOfScheme}|^src/(client|encoding|core)/` },

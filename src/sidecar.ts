@@ -152,8 +152,9 @@ async function start(
   let graph = await build(loaded, undefined);
   opened.push(() => graph.close());
   const publish = () => {
-    const { log, insecure } = graph.loaded.config;
+    const { log, insecure, tracing } = graph.loaded.config;
     events.setLogging(log);
+    events.setTracing(tracing);
     events.observe({ caches: { ...graph.cacheEntries(), signature_keys: () => signatures.cachedKeys() } });
     events.insecureSettings(INSECURE_SETTINGS.filter((name) => insecure[name]));
   };

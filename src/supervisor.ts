@@ -43,7 +43,7 @@ export async function runSupervisor(source: Omit<LoadOptions, 'schemes'>): Promi
   const initial = await readFile(loaded.file);
 
   const isMulti = loaded.config.process.model === 'multi';
-  const events = openEvents(isMulti ? 'supervisor' : 'single', loaded.config);
+  const events = openEvents(isMulti ? 'supervisor' : 'single', loaded.config, source.env);
   events.start(loaded.hash, loaded.warnings);
 
   let running: Running | undefined;

@@ -5,7 +5,7 @@
 import * as v from 'valibot';
 import { required, setting, unset } from './schema/fields.ts';
 import { listeners } from './schema/listeners.ts';
-import { insecure, log, metrics, readiness } from './schema/output.ts';
+import { insecure, log, metrics, readiness, tracing } from './schema/output.ts';
 import { ROUTE_NAME, ROUTE_NAME_EXPECTED, route, type RouteSettings } from './schema/routes.ts';
 import { clock, directory, envoy, keys, processes, rateLimit, tokenIssuer } from './schema/service.ts';
 import { store } from './schema/store.ts';
@@ -44,6 +44,7 @@ export const configSchema = v.strictObject({
   readiness: setting(readiness, {}, 'When the process calls itself ready.'),
   log: setting(log, {}, 'Lines on stdout.'),
   metrics: setting(metrics, {}, 'Series at `/metrics`.'),
+  tracing: setting(tracing, {}, 'Traces of Checks and issuer calls.'),
   insecure: setting(insecure, {}, 'Protections that are waived. Each prints a warning at start.'),
 });
 

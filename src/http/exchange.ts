@@ -34,7 +34,14 @@ export interface ExchangeOptions {
 
 export interface HttpEvents {
   /** @param request.endpoint as the endpoint names itself: a closed set, and without the prefix. */
-  request(request: { scheme?: string; endpoint: string; status: number; durationMs: number }): void;
+  request(request: {
+    scheme?: string;
+    endpoint: string;
+    status: number;
+    durationMs: number;
+    /** As the client sent it. */
+    traceparent: string | undefined;
+  }): void;
   fault(reason: FaultReason, cause: unknown): void;
 }
 
@@ -97,6 +104,7 @@ export async function exchange(
         endpoint: mounted.endpoint.path,
         status,
         durationMs: options.clock.monotonicMs() - startMs,
+        traceparent: received.header('traceparent'),
       });
     }
   }

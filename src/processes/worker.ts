@@ -44,7 +44,7 @@ export async function runWorker(env: LoadOptions['env']): Promise<number> {
   const { role, file, text, set } = order;
   const load = (next: string) => loadConfig({ schemes, env, set, file, text: next });
   const loaded = load(text);
-  const events = openEvents(role, loaded.config);
+  const events = openEvents(role, loaded.config, env);
   const handed = createHandedConnections();
   let sidecar: Sidecar | undefined;
   onCrash(events, () => sidecar?.denyInFlight());

@@ -4,13 +4,14 @@
  */
 import type { Decision } from '../core/decision.ts';
 import { CheckInvalid } from '../core/fault.ts';
-import type { AuthRequest, BodyPolicy } from '../core/request.ts';
+import type { AuthRequest, BodyPolicy, HeaderList } from '../core/request.ts';
 import { STAGES, type Stage } from '../core/scheme.ts';
 import { describeError } from './describe-error.ts';
 import { keyHash, pathHash, subjectHash } from './id-hash.ts';
 import type { LogFields } from './line.ts';
 import type { Logger } from './logger.ts';
 import { NONE, type Metrics, type Outcome } from './metrics.ts';
+import type { Tracer } from './tracing.ts';
 
 /** What a Check has gone through. `authenticate.ts` hands over its `Course`. */
 export interface DecidedCheck {
@@ -22,7 +23,9 @@ export interface DecidedCheck {
     | { readonly name: string; readonly label: string; readonly shadow: boolean; readonly body: BodyPolicy }
     | undefined;
   /** Undefined when the Check was refused before its request was read. */
-  readonly request: Pick<AuthRequest, 'method' | 'authority' | 'path' | 'body'> | undefined;
+  readonly request:
+    | (Pick<AuthRequest, 'method' | 'authority' | 'path' | 'body'> & { readonly headers?: Pick<HeaderList, 'all'> })
+    | undefined;
   /** Undefined when the message could not be read. */
   readonly arrival:
     | {
@@ -49,6 +52,7 @@ export interface DecisionLogging {
 export interface DecisionParts {
   readonly metrics: Metrics;
   readonly logger: Logger;
+  readonly tracer: Tracer | undefined;
   logging(): DecisionLogging;
   /** Proxy's clock minus ours, ms. */
   proxyClock(offsetMs: number): void;
@@ -58,7 +62,7 @@ export interface DecisionParts {
 }
 
 export function createDecisionEvent(parts: DecisionParts): (check: DecidedCheck) => void {
-  const { metrics, logger } = parts;
+  const { metrics, logger, tracer } = parts;
 
   function count(check: DecidedCheck, outcome: Outcome, code: string): void {
     const { decision, stages, proofAgeMs, arrival, route, request } = check;
@@ -102,7 +106,21 @@ export function createDecisionEvent(parts: DecisionParts): (check: DecidedCheck)
     });
   }
 
-  function log(check: DecidedCheck, outcome: Outcome, code: string): void {
+  function trace(check: DecidedCheck, outcome: Outcome, code: string): string | undefined {
+    if (tracer?.isOn() !== true) return undefined;
+    const [traceparent, second] = check.request?.headers?.all('traceparent') ?? [];
+    return tracer.check({
+      traceparent: second === undefined ? traceparent : undefined,
+      outcome,
+      code,
+      scheme: check.decision.scheme ?? NONE,
+      route: check.route?.label ?? NONE,
+      durationMs: check.durationMs,
+      stages: check.stages,
+    });
+  }
+
+  function log(check: DecidedCheck, outcome: Outcome, code: string, traceId: string | undefined): void {
     const { decision, route, request, arrival } = check;
     const wanted = parts.logging();
     if (wanted.decisions === 'none' || (wanted.decisions === 'denials' && outcome === 'allow')) return;
@@ -114,6 +132,7 @@ export function createDecisionEvent(parts: DecisionParts): (check: DecidedCheck)
       outcome,
       code,
       duration_us: Math.round(check.durationMs * 1000),
+      trace_id: traceId,
     };
     if (decision.outcome === 'allow') {
       const { subject, keyId } = decision.identity;
@@ -140,7 +159,7 @@ export function createDecisionEvent(parts: DecisionParts): (check: DecidedCheck)
       : decision.outcome;
     const code = codeOf(decision);
     count(check, outcome, code);
-    log(check, outcome, code);
+    log(check, outcome, code, trace(check, outcome, code));
   };
 }
 

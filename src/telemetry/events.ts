@@ -16,6 +16,7 @@ import type { Logger, LogLevel } from './logger.ts';
 import { NONE, type GrpcCode, type InsecureSetting, type Metrics, type RestartReason } from './metrics.ts';
 import { registerReadings, type KeyFact, type Live } from './readings.ts';
 import { expositionOf, type Snapshot } from './together.ts';
+import type { Tracer, Tracing } from './tracing.ts';
 
 export interface Change {
   /** Who: `admin` for the admin API, else the part that acted by itself. */
@@ -42,7 +43,13 @@ export interface Events extends StoreObserver {
   shed(reason: 'delay' | 'in_flight'): void;
   rateLimited(bucket: BucketName): void;
   misconfiguredProxy(what: string): void;
-  issuerRequest(request: { scheme?: string; endpoint: string; status: number; durationMs: number }): void;
+  issuerRequest(request: {
+    scheme?: string;
+    endpoint: string;
+    status: number;
+    durationMs: number;
+    traceparent?: string | undefined;
+  }): void;
   /** A counter of a scheme's own. @throws {RangeError} for one that no scheme defines. */
   count(counter: string, labels: Readonly<Record<string, string>>): void;
   /** A value for a histogram of a scheme's own. @throws {RangeError} for one that no scheme defines. */
@@ -75,6 +82,7 @@ export interface Events extends StoreObserver {
   observe(
     readings: Partial<Pick<Live, 'checksInFlight' | 'memoryStoreEntries' | 'loopDelay' | 'caches' | 'workers'>>,
   ): void;
+  setTracing(tracing: Tracing): void;
   setLogging(logging: DecisionLogging & { readonly level: LogLevel }): void;
   /** For a while; the configuration's level comes back by itself. */
   overrideLogLevel(level: LogLevel, ttlMs: number): void;
@@ -90,11 +98,16 @@ export interface EventsOptions {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly logging: DecisionLogging;
+  /** Absent: nothing is traced. */
+  readonly tracer?: Tracer;
+  /** Sends what spans are left. */
+  closeTracing?(withinMs: number): Promise<void>;
 }
 
 const FLUSH_MS = 1000;
 
-export function createEvents({ metrics, logger, clock, logging: initialLogging }: EventsOptions): Events {
+export function createEvents(options: EventsOptions): Events {
+  const { metrics, logger, clock, logging: initialLogging, tracer, closeTracing } = options;
   let logging = initialLogging;
   const live = registerReadings(metrics, clock, () => logger.droppedLines());
 
@@ -102,6 +115,7 @@ export function createEvents({ metrics, logger, clock, logging: initialLogging }
     metrics,
     logger,
     logging: () => logging,
+    tracer,
     proxyClock: (offsetMs) => {
       live.proxyClockOffsetMs = offsetMs;
     },
@@ -157,7 +171,8 @@ export function createEvents({ metrics, logger, clock, logging: initialLogging }
     shed: (reason) => metrics.shed(reason).inc(),
     rateLimited: (bucket) => metrics.rateLimited(bucket).inc(),
     misconfiguredProxy: (what) => misconfiguredProxy(what, what),
-    issuerRequest({ scheme = NONE, endpoint, status, durationMs }) {
+    issuerRequest({ scheme = NONE, endpoint, status, durationMs, traceparent }) {
+      if (tracer?.isOn() === true) tracer.call({ scheme, endpoint, status, durationMs, traceparent });
       metrics.issuerRequests(scheme, endpoint, statusClass(status)).inc();
       metrics.issuerSeconds(scheme).observe(durationMs / 1000);
     },
@@ -263,6 +278,7 @@ export function createEvents({ metrics, logger, clock, logging: initialLogging }
       Object.assign(live, readings);
       live.caches = { ...live.caches, ...caches };
     },
+    setTracing: (tracing) => tracer?.configure(tracing),
     setLogging(next) {
       logging = next;
       logger.setLevel(next.level);
@@ -275,7 +291,10 @@ export function createEvents({ metrics, logger, clock, logging: initialLogging }
       return { contentType: registry.contentType, text: await text };
     },
     snapshot: () => metrics.registry.getMetricsAsJSON(),
-    close: () => logger.close(FLUSH_MS),
+    async close() {
+      await closeTracing?.(FLUSH_MS);
+      await logger.close(FLUSH_MS);
+    },
   };
 }
 

@@ -49,6 +49,8 @@ const VALUES: Readonly<Record<string, { good: readonly string[]; bad: readonly s
   },
   'listeners.admin.address': { good: ['"127.0.0.1:9090"'], bad: ['":9090"'] },
   'listeners.admin.tokenFile': { good: ['/secrets/token'], bad: ['token', './token', '""'] },
+  'tracing.enabled': { good: ['true', 'false'], bad: ['"yes"', '1'] },
+  'tracing.sampleRatio': { good: ['0', '0.5', '1'], bad: ['-0.1', '1.1', '"1"', '.nan'] },
   'process.model': { good: ['single'], bad: ['double', '2'] },
   'process.checkWorkers': { good: ['1'], bad: ['0', '2', '65', 'all'] },
   'process.opaqueWorkers': { good: ['0', '1', '16'], bad: ['-1', '17', '1.5', 'auto'] },

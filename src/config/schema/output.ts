@@ -1,4 +1,4 @@
-/** `readiness.*`, `log.*`, `metrics.*` and `insecure.*`: what countersign tells, and what an operator has waived. */
+/** `readiness.*`, `log.*`, `metrics.*`, `tracing.*` and `insecure.*`: what countersign tells, and what an operator has waived. */
 import * as v from 'valibot';
 import { choice, flag, integer, setting } from './fields.ts';
 
@@ -30,6 +30,23 @@ export const metrics = v.strictObject({
     flag(),
     false,
     'Adds `grpc_server_handled_total` and `grpc_server_handling_seconds` for Checks, under the names that dashboards of gRPC servers know.',
+  ),
+});
+
+export const tracing = v.strictObject({
+  enabled: setting(
+    flag(),
+    false,
+    'Whether spans of Checks and issuer calls are sent to an OpenTelemetry collector, by OTLP over HTTP as JSON. `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` say where to and as whom.',
+  ),
+  sampleRatio: setting(
+    v.pipe(
+      v.number('a number from 0 to 1'),
+      v.minValue(0, 'a number from 0 to 1'),
+      v.maxValue(1, 'a number from 0 to 1'),
+    ),
+    0.01,
+    'Share of the traces that begin here. A request that brings a `traceparent` is traced as that says.',
   ),
 });
 
