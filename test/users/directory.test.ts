@@ -259,3 +259,16 @@ test('users of the file win and can not be changed', async () => {
   await expect(keys.add(T, 'alice', newKey())).rejects.toMatchObject({ code: 'conflict' });
   expect(await records.user('acme', 'alice')).toBeNull();
 });
+
+test('current looks past the cache: another replica ended the sessions, or deleted the user', async () => {
+  const world = usersWorld();
+  const other = world.replica();
+  await world.keys.ensure(T, 'alice');
+  await world.records.user(T, 'alice');
+  await other.keys.raiseEpoch(T, 'alice');
+  expect((await world.records.user(T, 'alice'))?.epoch).toBe(0);
+  expect((await world.keys.current(T, 'alice'))?.epoch).toBe(1);
+  await other.keys.deleteUser(T, 'alice');
+  expect(await world.keys.current(T, 'alice')).toBeNull();
+  expect(await world.keys.current(T, 'nobody')).toBeNull();
+});
