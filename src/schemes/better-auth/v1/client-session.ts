@@ -56,6 +56,8 @@ const SIGNATURE_CHARS = 88;
 
 export function clientSession(issuer: V1Issuer, { load, save, open, state }: SessionKeeping): ClientSession {
   let token: Token | undefined;
+  /** What is kept was refused: only another one helps. */
+  let isRefused = false;
   let fetching: Promise<Token> | undefined;
 
   const nameOf = (number: number, at: number) => `session-${number}-${at}`;
@@ -74,7 +76,7 @@ export function clientSession(issuer: V1Issuer, { load, save, open, state }: Ses
     const kept = await load();
     if (kept === undefined) return (token = await reopen(0));
     const last = await read(kept);
-    if (token === undefined && isFresh(last)) return (token = last); // Of a page or process before this one.
+    if (!isRefused && isFresh(last)) return (token = last); // Of a page or process before this one.
     try {
       token = await refresh(kept);
     } catch (thrown) {
@@ -82,6 +84,7 @@ export function clientSession(issuer: V1Issuer, { load, save, open, state }: Ses
       if (!isRefusal(thrown)) throw thrown;
       token = await reopen(kept.number + 1);
     }
+    isRefused = false;
     return token;
   }
 
@@ -134,7 +137,10 @@ export function clientSession(issuer: V1Issuer, { load, save, open, state }: Ses
       accepted() {},
       refused({ code }) {
         // The token may be what is stale; after a revocation a new one shows whether the session lives.
-        if (code === 'stale' || code === 'revoked') token = undefined;
+        if (code === 'stale' || code === 'revoked') {
+          token = undefined;
+          isRefused = true;
+        }
         return WORTH_ANOTHER.has(code);
       },
     },

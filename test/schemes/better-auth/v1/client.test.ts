@@ -12,7 +12,7 @@ import { complete, type RequestParts } from '../../../support/auth-request.ts';
 import { outcomeOf } from '../../../support/refused.ts';
 import type { SchemeWorld } from '../../../support/scheme-world.ts';
 import { writesOf } from '../../../support/watched-store.ts';
-import { betterAuthWorld, call, newKey, vectorKey } from '../world.ts';
+import { admin, betterAuthWorld, call, newKey, vectorKey } from '../world.ts';
 import { accessRequest } from './actor.ts';
 
 type Interfere = (path: string, ask: () => Promise<string>) => Promise<string>;
@@ -135,6 +135,21 @@ describe('a device', () => {
     expect(channel.sent).toHaveLength(before);
     await open(state).rotate();
     expect(await visit(open(state))).toBe('allow');
+  });
+
+  test('takes another token when its own is refused, after a restart too', async () => {
+    const { world, open, recoveryHash, visit } = await enter();
+    const state = memoryState();
+    const { identity } = await open(state).create({ recoveryHash });
+    expect(await visit(open(state))).toBe('allow');
+    await admin(world, 'better-auth/v1/revoke', { subject: identity, sessions: true });
+    world.clock.advance(6_000);
+    const device = open(state);
+    expect(await visit(device)).toBe('revoked');
+    expect(await device.signer.refused({ code: 'revoked', parameters: new Map() }, [])).toBe(true);
+    expect(await visit(device)).toBe('allow');
+    expect(await visit(open(state))).toBe('allow');
+    expect(await device.signer.refused({ code: 'signature_invalid', parameters: new Map() }, [])).toBe(false);
   });
 
   test('of many requests at once one asks for the token', async () => {
