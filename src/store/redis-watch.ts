@@ -80,7 +80,8 @@ export function createWatch(parts: WatchParts): Watch {
   const look = async () => {
     allLanesAtMs = parts.monotonicMs() + intervals.allLanesMs;
     await everyLane();
-    if (storeClock.state() !== 'good') await fence.raise();
+    // Not while it is outside: a raise by a wrong time would keep everybody waiting for that time.
+    if (storeClock.state() === 'unproven') await fence.raise();
   };
 
   /** The self-test. @throws {StoreFault} */

@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
+import { env as environment } from 'node:process';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
@@ -27,8 +28,14 @@ export interface TestRedis {
   stop(): Promise<void>;
 }
 
-/** @param args options such as `--appendonly yes`; by default nothing is saved and nothing evicted. */
-export async function startRedis(args: readonly string[] = []): Promise<TestRedis> {
+/**
+ * @param args options such as `--appendonly yes`; by default nothing is saved and nothing evicted.
+ * @param env of the server besides the test's own.
+ */
+export async function startRedis(
+  args: readonly string[] = [],
+  env: Readonly<Record<string, string>> = {},
+): Promise<TestRedis> {
   const binary = await redisServer();
   const folder = await mkdtemp(join(tmpdir(), 'countersign-redis-'));
   const port = await freePort();
@@ -44,7 +51,8 @@ export async function startRedis(args: readonly string[] = []): Promise<TestRedi
 
   const launch = async (extra: readonly string[]) => {
     const base = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', ''];
-    const child = spawn(binary, [...base, '--maxmemory-policy', 'noeviction', ...args, ...extra], { stdio: 'ignore' });
+    const options = [...base, '--maxmemory-policy', 'noeviction', ...args, ...extra];
+    const child = spawn(binary, options, { stdio: 'ignore', env: { ...environment, ...env } });
     process = child;
     await connect(admin, child);
   };
