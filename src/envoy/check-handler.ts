@@ -14,7 +14,6 @@ import { budgetFor } from './budget.ts';
 import type { Patience } from './budget.ts';
 import { decodeCheck } from './decode-request.ts';
 import type { CheckArrival, DecodeSettings } from './decode-request.ts';
-import type { FaultResponse } from './encode-response.ts';
 
 /** What a transport knows of a call besides its message. */
 export interface CallFacts extends Patience {
@@ -54,7 +53,7 @@ export interface CheckHandlerParts {
 const MESSAGE_OVERHEAD_BYTES = 256 * 1024;
 const LEAST_MESSAGE_BYTES = 512 * 1024;
 
-const PREPARED: Readonly<Record<FaultResponse, Uint8Array>> = {
+const PREPARED: Readonly<Record<AnswerSettings['faultResponse'], Uint8Array>> = {
   denied: preparedDeny('denied'),
   error: preparedDeny('error'),
 };
