@@ -67,7 +67,7 @@ export async function judge({ resources, settings, sessions }: JudgeParts, proof
   if (!isRight) deny('signature_invalid', 'MAC does not fit request and session');
 
   if (!within(0, at.nowMs, session.absUntilMs - 1)) deny('revoked', 'session is at its end');
-  const user = await resources.directory.user(at.tenant, session.user);
+  const user = await userOf(session, at.tenant, resources);
   if (user === null) return deny('revoked', 'the user is gone');
   if (user.disabled) deny('revoked', 'user is disabled');
   if (user.epoch !== session.epoch) deny('revoked', 'all sessions of the user were ended');
@@ -79,6 +79,16 @@ export async function judge({ resources, settings, sessions }: JudgeParts, proof
   at.stageDone('store');
   if (spent === 'taken') deny('replayed', 'nonce was spent by another request');
   return { session, user, isRetried: spent === 'mine' };
+}
+
+/** A record older than the session is one that the cache has kept: another replica has changed the password, or made the user, since. */
+async function userOf(
+  { user, epoch }: FoundSession,
+  tenant: string,
+  { directory, users }: Resources,
+): Promise<UserRecord | null> {
+  const known = await directory.user(tenant, user);
+  return known === null || known.epoch < epoch ? users.current(tenant, user) : known;
 }
 
 /** @returns the last instant at which the proof may be accepted. */
