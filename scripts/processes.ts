@@ -10,7 +10,7 @@ interface Running {
 }
 
 const running: Running[] = [];
-const WAIT_MS = 20_000;
+const WAIT_MS = 60_000;
 const LOOK_MS = 50;
 const STOP_MS = 5000;
 

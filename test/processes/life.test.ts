@@ -1,0 +1,168 @@
+/** How several processes begin, serve clients and end, seen from outside. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { access, readFile, writeFile } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { startRedis, type TestRedis } from '../support/redis.ts';
+import { type Service, startService } from '../support/service.ts';
+
+type Config = Record<string, Record<string, unknown>>;
+
+let redis: TestRedis;
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterAll(() => redis.stop());
+
+let service: Service | undefined;
+afterEach(async () => {
+  await service?.stop();
+  service = undefined;
+});
+
+async function start(change: (config: Config, folder: string) => unknown = () => undefined): Promise<Service> {
+  service = await startService((some, folder) => {
+    const config = some as unknown as Config;
+    config['store'] = { type: 'redis', redis: { urls: [redis.url], commandTimeout: '1s', connectTimeout: '2s' } };
+    config['insecure'] = {};
+    config['process'] = { model: 'multi', checkWorkers: 2 };
+    return change(config, folder);
+  });
+  return service;
+}
+
+interface Told {
+  readonly role: string;
+  readonly pid: number;
+}
+
+async function workers(of: Service): Promise<readonly Told[]> {
+  const { workers: told } = (await of.status()) as unknown as { workers: Told[] };
+  return told.filter(({ role }) => role !== 'supervisor');
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
+  for (let attempt = 0; attempt < 600; attempt += 1) {
+    if (await isSo()) return;
+    await sleep(50);
+  }
+  throw new Error('it never came to be');
+}
+
+test('SIGTERM ends all of it with 0, and leaves neither a socket nor a process behind', async () => {
+  const of = await start();
+  await of.ready();
+  const pids = (await workers(of)).map(({ pid }) => pid);
+  expect(pids).toHaveLength(3);
+  of.child.kill('SIGTERM');
+  expect(await of.ended).toBe(0);
+  await expect(access(join(of.folder, 'check.sock'))).rejects.toThrow('ENOENT');
+  expect(pids.filter(isAlive)).toEqual([]);
+}, 60_000);
+
+test('signals that reach the workers as well, as Ctrl-C does, change nothing', async () => {
+  const of = await start();
+  await of.ready();
+  for (const { pid } of await workers(of))
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2'] as const) process.kill(pid, signal);
+  await sleep(300);
+  expect((await workers(of)).every(({ pid }) => isAlive(pid))).toBe(true);
+  of.child.kill('SIGINT');
+  expect(await of.ended).toBe(0);
+}, 60_000);
+
+test('workers follow a supervisor that was killed', async () => {
+  const of = await start();
+  await of.ready();
+  const pids = (await workers(of)).map(({ pid }) => pid);
+  of.child.kill('SIGKILL');
+  await until(() => !pids.some(isAlive));
+}, 60_000);
+
+test('exit 7 with a ring that is none, and nothing of it in the output', async () => {
+  const of = await start(async (config, folder) => {
+    await writeFile(join(folder, 'ring.json'), '{"version":1,"keys":"CANARY', { mode: 0o600 });
+    config['keys'] = { ringFile: join(folder, 'ring.json') };
+  });
+  expect(await of.ended).toBe(7);
+  expect(of.output()).toContain('key ring');
+  expect(of.output()).not.toContain('CANARY');
+}, 60_000);
+
+test('exit 1 when an address is taken, and says which setting; no worker stays', async () => {
+  const taken = createServer().listen(0, '127.0.0.1');
+  await once(taken, 'listening');
+  const { port } = taken.address() as { port: number };
+  const of = await start((config) => {
+    config['listeners'] = { ...config['listeners'], issuer: { address: `127.0.0.1:${port}` } };
+  });
+  expect(await of.ended).toBe(1);
+  expect(of.output()).toContain('listeners.issuer.address');
+  const pids = [...of.output().matchAll(/worker, process ([0-9]+)/g)].map(([, pid]) => Number(pid));
+  expect(pids).not.toEqual([]);
+  expect(pids.filter(isAlive)).toEqual([]);
+  taken.close();
+}, 60_000);
+
+test('a worker is nothing to start by hand: exit 2', async () => {
+  const child = spawn(process.execPath, ['src/cli.ts', 'worker'], { stdio: 'ignore' });
+  const [code] = await once(child, 'exit');
+  expect(code).toBe(2);
+});
+
+test('the issuer behind the supervisor ends slow clients, and takes no more connections than it may (OP-17)', async () => {
+  let issuer = '';
+  const of = await start((config) => {
+    const listeners = config['listeners'] as { issuer: { address: string } };
+    issuer = listeners.issuer.address;
+    const limits = { headersTimeout: '3s', requestTimeout: '4s', maxConnections: 3 };
+    config['listeners'] = { ...listeners, issuer: { address: issuer, ...limits } };
+  });
+  await of.ready();
+  const [host, port] = issuer.split(':');
+  const open = (text: string) => {
+    const socket = connect(Number(port), host);
+    socket.on('error', () => undefined);
+    socket.write(text);
+    return new Promise<string>((resolve) => {
+      let answer = '';
+      socket.on('data', (chunk) => (answer += String(chunk)));
+      socket.on('close', () => resolve(answer));
+    });
+  };
+  const half = 'POST /auth/challenge-signature/challenge HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n1';
+  const slow = [open('POST /auth'), open(half), open('')];
+  await sleep(200);
+  expect(await open('GET /.well-known/countersign HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n')).toBe('');
+  await Promise.all(slow); // Each was ended by the server.
+  const answer = await open('GET /.well-known/countersign HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n');
+  expect(answer).toContain('200 OK');
+}, 60_000);
+
+test('a worker that comes up while a reload is under way has the configuration of the others', async () => {
+  const of = await start();
+  await of.ready();
+  const [victim] = await workers(of);
+  process.kill(victim?.pid ?? 0, 'SIGKILL');
+  await sleep(150);
+  const { configHash: before } = await of.status();
+  const text = await readFile(of.configFile, 'utf8');
+  await writeFile(of.configFile, text.replace('api:', 'api2:'));
+  expect((await of.reload()).status).toBe(200);
+  expect((await of.status()).configHash).not.toBe(before);
+  await until(async () => (await workers(of)).length === 3);
+  await until(async () => (await fetch(`${of.admin}/readyz`)).ok);
+  expect((await of.reload()).status).toBe(200); // All of them can be asked.
+}, 60_000);
