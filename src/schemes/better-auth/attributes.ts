@@ -3,6 +3,7 @@
  * bytes, since v1 clients print tokens again before they verify; it is checked when attributes are set, never when a token is minted.
  */
 import * as v from 'valibot';
+import { deny } from '../../core/decision.ts';
 
 export type Attributes = Readonly<Record<string, unknown>>;
 
@@ -56,6 +57,11 @@ export function tokenAttributes(
 ): Attributes {
   const all = { ...defaultAttributes, ...ofAccount, ...(audience !== undefined && { aud: audience }) };
   return sorted(all) as Attributes;
+}
+
+/** Merged, they are as bounded as each alone. @throws {Denial} `malformed` */
+export function requireFitting(settings: Parameters<typeof tokenAttributes>[0], ofAccount: Attributes): void {
+  if (!isAttributes(tokenAttributes(settings, ofAccount))) deny('malformed', 'attributes that no token has room for');
 }
 
 function sorted(value: unknown): unknown {

@@ -39,6 +39,7 @@ export const betterAuth = defineScheme({
     const versions = { v0: createV0(parts), v1: createV1(parts) };
     const spoken = settings.versions.map((version) => versions[version]);
     const { carriers, accessWindowMs, challengeLifetimeMs, v1, v0, issuer } = settings;
+    const prefixes = { v0: v0.pathPrefix, v1: v1.pathPrefix };
     return {
       name: SCHEME,
       verify: (request, policy, call) => verify(parts, versions, request, policy, call),
@@ -55,7 +56,10 @@ export const betterAuth = defineScheme({
       discovery: {
         profiles: settings.versions,
         parameters: { carriers, accessWindowMs, challengeLifetimeMs, v1Registration: v1.registration },
-        endpoints: { v1: v1.pathPrefix, v0: v0.pathPrefix },
+        endpoints:
+          issuer === 'local'
+            ? Object.fromEntries(settings.versions.map((version) => [version, prefixes[version]]))
+            : {},
       },
     };
   },

@@ -11,7 +11,7 @@ import { errorBody, refuse } from './errors.ts';
 import { untilSwapped } from './identities.ts';
 import { signedOperation, type Caller } from './operation.ts';
 import { brief, isDeviceOf, newAccount, newDevice, recovered, type Account } from './record.ts';
-import { CREATE, RECOVER, type Committed } from './requests.ts';
+import { NAME_RECOVERY, RECOVER, type Committed } from './requests.ts';
 import type { V1Parts } from './v1-parts.ts';
 
 type Recoverable = Committed & { readonly recoveryHash: string };
@@ -22,7 +22,7 @@ export function accountEndpoints(parts: V1Parts): readonly Endpoint[] {
 }
 
 function create(parts: V1Parts): Endpoint {
-  return signedOperation(parts, 'account/create', CREATE, async ({ nonce, request, isSignedBy }, caller) => {
+  return signedOperation(parts, 'account/create', NAME_RECOVERY, async ({ nonce, request, isSignedBy }, caller) => {
     const { authentication } = request;
     const { publicKey, rotationHash, recoveryHash, device, identity } = authentication;
     const key = parts.clientKeys.import(publicKey);

@@ -5,7 +5,7 @@
 import * as v from 'valibot';
 import { HttpProblem } from '../../../core/http.ts';
 import { defineEndpoint, type Endpoint } from '../../../core/scheme.ts';
-import { attributes } from '../attributes.ts';
+import { attributes, requireFitting } from '../attributes.ts';
 import { digest } from '../fields.ts';
 import type { Revocation } from '../version.ts';
 import { untilSwapped } from './identities.ts';
@@ -88,6 +88,7 @@ function attributesCall(parts: V1Parts): Endpoint {
     body: v.strictObject({ subject, attributes: attributes() }),
     subject: (order) => order.subject,
     async handle({ body }) {
+      requireFitting(parts.settings, body.attributes);
       const set = (account: Account) => ({ ...account, seq: account.seq + 1, attributes: body.attributes });
       requireFound(await change(parts, body.subject, set));
       return { status: 200, body: {} };

@@ -26,7 +26,7 @@ import {
   type AccountRecord,
   type Applied,
 } from './record.ts';
-import { CHANGE_RECOVERY, LINK, ROTATE, UNLINK, type Committed } from './requests.ts';
+import { NAME_RECOVERY, LINK, ROTATE, UNLINK, type Committed } from './requests.ts';
 import type { V1Parts } from './v1-parts.ts';
 
 interface ChainOperation<Request extends { authentication: Committed }> {
@@ -192,7 +192,7 @@ const unlink: ChainOperation<{ authentication: Committed; link: { device: string
 
 const changeRecovery: ChainOperation<{ authentication: Committed & { recoveryHash: string } }> = {
   name: 'recovery/change',
-  schema: CHANGE_RECOVERY,
+  schema: NAME_RECOVERY,
   effect: ({ authentication }) => [authentication.recoveryHash],
   rules(_parts, { authentication: { publicKey, rotationHash, recoveryHash } }) {
     if (recoveryHash === textDigest(publicKey) || recoveryHash === rotationHash)

@@ -11,9 +11,8 @@ const accessKeys = { publicKey: publicKey('access.publicKey'), rotationHash: dig
 
 /** Also of `account/delete`. */
 export const ROTATE = v.strictObject({ authentication });
-export const CREATE = v.strictObject({ authentication: withRecoveryHash });
-/** Also of `recovery/change`. */
-export const CHANGE_RECOVERY = CREATE;
+/** Of `account/create` and `recovery/change`. */
+export const NAME_RECOVERY = v.strictObject({ authentication: withRecoveryHash });
 export const RECOVER = v.strictObject({
   authentication: v.strictObject({
     ...committed,

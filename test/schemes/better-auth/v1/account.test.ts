@@ -339,6 +339,14 @@ describe('the administrator', () => {
     ).toBe(200);
   });
 
+  test('is told 400 when attributes and defaults together have no room in a token', async () => {
+    const { world, actor } = await enter({ defaultAttributes: { text: 'x'.repeat(3000) } });
+    const set = (length: number) =>
+      admin(world, 'better-auth/v1/attributes', { subject: actor.identity, attributes: { more: 'y'.repeat(length) } });
+    expect((await set(900)).status).toBe(200);
+    expect((await set(1100)).status).toBe(400);
+  });
+
   test('looks up states and times, no digest and no key', async () => {
     const { world, actor, second } = await enter();
     const { text, json } = await admin(world, 'better-auth/v1/lookup', { subject: actor.identity });
