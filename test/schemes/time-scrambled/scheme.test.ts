@@ -155,6 +155,16 @@ describe.each(['keyed', 'seed'] as const)('%s', (profile) => {
     }
   });
 
+  test('another token under the id of a Check that has passed is no retry of it', async () => {
+    const { world, client } = await setup(profile);
+    const [first, second] = [await proven(world, client, REQUEST), await proven(world, client, REQUEST)];
+    const checkId = newCheckId();
+    await world.judge(first, { checkId });
+    const { retried } = await world.judge(second, { checkId });
+    expect([retried, (await recordOf(world)).index]).toEqual([false, 2046]);
+    expect(await codeOf(world.judge(first, { checkId }))).toBe('replayed');
+  });
+
   test('beginnings and renewals wait for replicas, ordinary requests do not', async () => {
     const durable: boolean[] = [];
     const { world, client } = await setup(profile, {}, { length: 40 });
