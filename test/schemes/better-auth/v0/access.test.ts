@@ -2,6 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { gzipSync } from 'node:zlib';
+import { DENIAL_CODES } from '../../../../src/core/decision.ts';
 import { utf8 } from '../../../../src/encoding/bytes.ts';
 import { decode, encode } from '../../../../src/encoding/cesr.ts';
 import { encodeBase64url } from '../../../../src/encoding/base64url.ts';
@@ -330,6 +331,23 @@ describe('body form', () => {
         if (body[place - 1] === '\\' || /\\u[0-9a-f]{0,3}$/.test(body.slice(0, place))) return;
         const altered = `${body.slice(0, place)} ${body.slice(place)}`;
         expect(['signature_invalid', 'malformed']).toContain(await outcomeOf(judged(world, altered)));
+      }),
+    );
+  });
+
+  test('property: whatever a body holds, the answer is a refusal or this client, never a fault', async () => {
+    const { world, access, body } = await message();
+    const checkId = newCheckId();
+    const edits = fc.record({ at: fc.nat(), removed: fc.nat({ max: 3 }), inserted: fc.string({ maxLength: 3 }) });
+    await fc.assert(
+      fc.asyncProperty(edits, async ({ at, removed, inserted }) => {
+        const start = at % body.length;
+        const edited = body.slice(0, start) + inserted + body.slice(start + removed);
+        const judgedAs = await world.judge({ ...BODY_FORM, body: complete(edited) }, { checkId }).then(
+          ({ subject }) => subject,
+          async (thrown) => (await denialOf(Promise.reject(thrown))).code,
+        );
+        expect([...Object.keys(DENIAL_CODES), access.device.accountId]).toContain(judgedAs);
       }),
     );
   });

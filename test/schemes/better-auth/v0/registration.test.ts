@@ -112,6 +112,17 @@ describe('a token', () => {
     expect(await codeOf(register(world, token))).toBe('unknown_credential');
   });
 
+  test('that is spent is told so, also when its index can not be removed', async () => {
+    const world = betterAuthWorld();
+    const { token } = await issue(world);
+    world.store.before = (verb) => {
+      if (verb === 'delete') throw new StoreFault('timeout', 'no answer');
+    };
+    const device = await registerDevice(world, token);
+    await loggedIn(world, device);
+    expect(await codeOf(register(world, token))).toBe('unknown_credential');
+  });
+
   test('is not burnt by a message that a stranger signed', async () => {
     const world = betterAuthWorld();
     const { token } = await issue(world);
