@@ -2,10 +2,11 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { parse, stringify } from 'yaml';
-import { virtualHost, type EnvoyTree } from '../../scripts/envoy-config.ts';
+import { extAuthz, virtualHost, type EnvoyTree } from '../../scripts/envoy-config.ts';
 import { envoyBinary } from '../../scripts/fetch-envoy.ts';
 import { freePort } from '../../scripts/processes.ts';
 import { root } from '../../scripts/tool.ts';
+import { PATIENCE } from '../support/deployment.ts';
 import { containersOf, ofKind, render, type Manifest } from './chart.ts';
 import { runPod, type Ran } from './pod-runner.ts';
 
@@ -15,6 +16,7 @@ const FILTER = 'envoy.filters.http.ext_authz';
 /** @param spoil what a test does to the manifests before. @returns the containers that end, and what they said. */
 async function helmTest(values: string, spoil: (manifests: Manifest[]) => void = () => undefined): Promise<Ran[]> {
   const manifests = await render({ values });
+  bePatient(manifests);
   spoil(manifests);
   const envoy = await envoyBinary();
   const ports = await Promise.all(PORTS.map(async (port) => [port, await freePort()] as const));
@@ -52,13 +54,26 @@ describe.each(['standalone', 'sidecar'])('helm test with %s values', (values) =>
   });
 });
 
-/** What changes Envoy's configuration before the pod runs. */
-const withEnvoy = (change: (config: EnvoyTree) => void) => (manifests: Manifest[]) => {
+/** Tests share a machine with each other: what takes long there is not what they are about. */
+function bePatient(manifests: Manifest[]): void {
+  withEnvoy((config) => {
+    const service = extAuthz(config).grpc_service;
+    service.timeout = '8s';
+    service.retry_policy.retry_back_off.max_interval = '4s';
+  })(manifests);
   const map = ofKind(manifests, 'ConfigMap').find(({ data }) => 'envoy.yaml' in data);
-  const config = parse(map.data['envoy.yaml']);
-  change(config);
-  map.data['envoy.yaml'] = stringify(config, { lineWidth: 0 });
-};
+  map.data['config.yaml'] += `envoy: {checkBudget: ${PATIENCE}}\n`;
+}
+
+/** What changes Envoy's configuration before the pod runs. */
+function withEnvoy(change: (config: EnvoyTree) => void): (manifests: Manifest[]) => void {
+  return (manifests) => {
+    const map = ofKind(manifests, 'ConfigMap').find(({ data }) => 'envoy.yaml' in data);
+    const config = parse(map.data['envoy.yaml']);
+    change(config);
+    map.data['envoy.yaml'] = stringify(config, { lineWidth: 0 });
+  };
+}
 
 test('helm test fails when requests pass unjudged', async () => {
   const ran = await helmTest(
