@@ -82,6 +82,25 @@ test('without Redis 503 with retry-after; when it is back without its memory, wh
   expect((await held()).status).not.toBe(200); // Made before the loss: it may have been used.
 }, 120_000);
 
+test('process 1 reaps: a worker that is killed inside leaves no zombie, and another takes its place', async () => {
+  const look = `
+    const { readdirSync, readFileSync } = require('node:fs');
+    const stats = readdirSync('/proc').filter((name) => /^[0-9]+$/.test(name) && Number(name) !== process.pid)
+      .map((name) => readFileSync('/proc/' + name + '/stat', 'utf8').split(' '));
+    console.log(JSON.stringify(stats.map(([pid, , state, parent]) => ({ pid: Number(pid), state, parent: Number(parent) }))));`;
+  const node = (script: string) => docker(['exec', world.first.getId(), '/usr/local/bin/node', '--eval', script]);
+  const workers = async () => {
+    const all = JSON.parse(await node(look)) as { pid: number; state: string; parent: number }[];
+    expect(all.filter(({ state }) => state === 'Z')).toEqual([]);
+    return all.filter(({ parent }) => parent === 1).map(({ pid }) => pid);
+  };
+  const before = await workers();
+  expect(before).toHaveLength(3);
+  await node(`process.kill(${before[0]}, 'SIGKILL')`);
+  await until(async () => (await workers()).filter((pid) => !before.includes(pid)).length === 1);
+  await until(async () => (await alice.fetch('/x')).status === 200);
+}, 60_000);
+
 test(`${REPLACEMENTS} rolling replacements under load: no failed Check, no proof twice, each ends with 0 (OP-08)`, async () => {
   const before = (await world.failures()).length; // Of the time without Redis.
   const statuses: Record<string, number> = {};

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { access, readFile, writeFile } from 'node:fs/promises';
+import { connect as connectHttp2 } from 'node:http2';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -114,6 +115,30 @@ test('exit 1 when an address is taken, and says which setting; no worker stays',
   expect(pids).not.toEqual([]);
   expect(pids.filter(isAlive)).toEqual([]);
   taken.close();
+}, 60_000);
+
+test('exit 8 when the time to drain cut a call off', async () => {
+  const of = await start((config) => {
+    config['process'] = { model: 'multi', checkWorkers: 1, drainTimeout: '300ms' };
+  });
+  await of.ready();
+  // A call whose message never comes: it would end by itself only after seconds.
+  const session = connectHttp2('http://countersign', {
+    createConnection: () => connect(join(of.folder, 'check.sock')),
+  });
+  session.on('error', () => undefined);
+  const call = session.request({
+    ':method': 'POST',
+    ':path': '/envoy.service.auth.v3.Authorization/Check',
+    'content-type': 'application/grpc',
+    te: 'trailers',
+  });
+  call.on('error', () => undefined);
+  call.write(new Uint8Array(3));
+  await sleep(300);
+  of.child.kill('SIGTERM');
+  expect(await of.ended).toBe(8);
+  session.destroy();
 }, 60_000);
 
 test('a worker is nothing to start by hand: exit 2', async () => {
