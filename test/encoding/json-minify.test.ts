@@ -5,7 +5,7 @@ import { minifyJson } from '../../src/encoding/json-minify.ts';
 
 test('property: what is printed with blanks comes out as it is printed without', () => {
   fc.assert(
-    fc.property(fc.jsonValue({ noUnicodeString: false }), fc.constantFrom(1, 2, '\t', ' \t\n\r'), (value, blanks) => {
+    fc.property(fc.jsonValue({ maxDepth: 3 }), fc.constantFrom(1, 2, '\t', ' \t\n\r'), (value, blanks) => {
       expect(minifyJson(JSON.stringify(value, undefined, blanks))).toBe(JSON.stringify(value));
       expect(minifyJson(JSON.stringify(value))).toBe(JSON.stringify(value));
     }),

@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { HttpProblem } from '../../../core/http.ts';
 import { defineEndpoint, type Endpoint } from '../../../core/scheme.ts';
 import { duration } from '../../../core/settings.ts';
-import { attributes } from '../attributes.ts';
+import { attributes, requireFitting } from '../attributes.ts';
 import { digest } from '../fields.ts';
 import type { Revocation } from '../version.ts';
 import {
@@ -48,6 +48,7 @@ export function adminEndpoints(parts: V0Parts): readonly Endpoint[] {
       ),
       subject: (body) => body.subject ?? '',
       async handle({ body: { lifetime = settings.v0.registrationLifetimeMs, ...order } }) {
+        requireFitting(settings, order.attributes ?? {});
         return { status: 201, body: await issueMaterial(parts, { ...order, lifetimeMs: lifetime, nowMs: nowMs() }) };
       },
     }),
@@ -76,6 +77,7 @@ export function adminEndpoints(parts: V0Parts): readonly Endpoint[] {
       body: v.strictObject({ subject, attributes: attributes() }),
       subject: (body) => body.subject,
       async handle({ body }) {
+        requireFitting(settings, body.attributes);
         const isThere = await change(parts, body.subject, (account) => withAttributes(account, body.attributes));
         return isThere ? { status: 200, body: {} } : absent();
       },

@@ -326,6 +326,17 @@ describe('the administrator', () => {
     expect(await lookup(world, device.accountId)).toMatchObject({ attributes: { role: 'user' } });
   });
 
+  test('attributes that no token has room for, beside the audience, are malformed', async () => {
+    const world = betterAuthWorld({ settings: { audience: 'https://api.example.com' } });
+    const device = await registered(world);
+    const note = (length: number) => ({ note: 'x'.repeat(length) });
+    const full = 4096 - JSON.stringify({ aud: 'https://api.example.com', note: '' }).length;
+    await admin(world, 'v0/attributes', { subject: device.accountId, attributes: note(full) });
+    const set = { subject: device.accountId, attributes: note(full + 1) };
+    expect(await codeOf(admin(world, 'v0/attributes', set))).toBe('malformed');
+    expect(await codeOf(issue(world, { kind: 'key', attributes: note(full + 1) }))).toBe('malformed');
+  });
+
   test('looks up states and times: no key, no digest, no salt, no token', async () => {
     const world = betterAuthWorld();
     const device = await registered(world);
