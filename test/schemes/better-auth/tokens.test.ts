@@ -7,7 +7,7 @@ import { createSignatures } from '../../../src/crypto/signatures.ts';
 import { encodeBase64url } from '../../../src/encoding/base64url.ts';
 import { utf8 } from '../../../src/encoding/bytes.ts';
 import { createKeyring } from '../../../src/keys/key-ring.ts';
-import { createClientKeys } from '../../../src/schemes/better-auth/client-keys.ts';
+import { createClientKeys } from '../../../src/schemes/better-auth/imported-keys.ts';
 import { createServerKeys } from '../../../src/schemes/better-auth/server-keys.ts';
 import { packToken } from '../../../src/schemes/better-auth/token-text.ts';
 import { createTokens } from '../../../src/schemes/better-auth/tokens.ts';
