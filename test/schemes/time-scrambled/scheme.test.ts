@@ -10,11 +10,13 @@ import { formatProof, parseProof, type Profile, xor } from '../../../src/schemes
 import { windowOf } from '../../../src/schemes/time-scrambled/message-window.ts';
 import { parseRecord, type ChainRecord } from '../../../src/schemes/time-scrambled/record.ts';
 import { headerOf } from '../../conformance/scheme.ts';
-import { newCheckId, type RequestParts, withHeader } from '../../support/auth-request.ts';
+import { authRequest, newCheckId, type RequestParts, withHeader } from '../../support/auth-request.ts';
+import { checkCall } from '../../support/check-call.ts';
 import { ringWith } from '../../support/key-ring.ts';
 import { codeOf, denialOf, faultOf, outcomeOf } from '../../support/refused.ts';
 import { createSchemeWorld, SKEW_MS, type SchemeWorld, type WorldOptions } from '../../support/scheme-world.ts';
 import { storesUnderTest } from '../../support/stores.ts';
+import { writesOf } from '../../support/watched-store.ts';
 import { answerTo, exchange, REQUEST } from './exchange.ts';
 import { change, type Client, type ClientWish, enrolled, laneOf, NAME, proven } from './prover.ts';
 
@@ -163,6 +165,20 @@ describe.each(['keyed', 'seed'] as const)('%s', (profile) => {
     const { retried } = await world.judge(second, { checkId });
     expect([retried, (await recordOf(world)).index]).toEqual([false, 2046]);
     expect(await codeOf(world.judge(first, { checkId }))).toBe('replayed');
+  });
+
+  test('a retry that nobody waits for any more is a fault, and touches nothing', async () => {
+    const { world, client } = await setup(profile);
+    const parts = await proven(world, client, REQUEST);
+    const checkId = newCheckId();
+    await world.judge(parts, { checkId });
+    const call = checkCall();
+    call.signal.aborted = true;
+    world.store.calls.length = 0;
+    const judged = async () =>
+      world.scheme.verify(authRequest(parts, world.clock.nowMs(), checkId), world.policy(), call);
+    expect((await faultOf(judged())).reason).toBe('deadline');
+    expect(writesOf(world.store)).toEqual([]);
   });
 
   test('beginnings and renewals wait for replicas, ordinary requests do not', async () => {
