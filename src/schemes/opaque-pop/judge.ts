@@ -56,7 +56,7 @@ export async function judge({ resources, settings, sessions }: JudgeParts, proof
   const { profile, sid, nonce, mac, message } = proof;
   const validUntilMs = requireFresh(proof, at.nowMs, settings, resources);
 
-  const session = await sessions.find(at.tenant, sid);
+  const session = await sessions.find(at.tenant, sid, profile);
   // A session of the other profile is nobody's here; verified against all the same, so that it costs as much.
   const isOurs = session.isKnown && session.profile === profile;
   at.stageDone('key');

@@ -16,7 +16,8 @@ import type { Resources } from '../../core/scheme.ts';
 import { Secret } from '../../core/secret.ts';
 import type { ClaimResult } from '../../core/store.ts';
 import { decodeBase64url, encodeBase64url } from '../../encoding/base64url.ts';
-import type { Profile } from './message.ts';
+import { STRICT_KEY_BYTES, type Profile } from './message.ts';
+import { SEED_KEY_BYTES } from './seed-message.ts';
 import { sealedAs } from './sealed.ts';
 
 export interface Session {
@@ -52,7 +53,7 @@ interface Stored {
 export interface SessionState {
   start(tenant: string, sid: string, session: Session): Promise<void>;
   /** Of an unknown session one that costs as much to find and to verify against. @throws {Fault} `sealed` */
-  find(tenant: string, sid: string): Promise<FoundSession>;
+  find(tenant: string, sid: string, sought: Profile): Promise<FoundSession>;
   /** Begins the idle time anew. One that was ended or moved meanwhile stays as it is. */
   slide(tenant: string, sid: string, session: FoundSession, nowMs: number): Promise<void>;
   end(tenant: string, sid: string): Promise<void>;
@@ -66,11 +67,8 @@ export interface SessionState {
   ): Promise<ClaimResult>;
 }
 
-/** As long as the longest MAC key, so that nobody's costs the same. */
-const NOBODYS_KEY_BYTES = 64;
-
 export function createSessions(resources: Resources, idleMs: number): SessionState {
-  const { store, storeKey, random, keyring, skewMs } = resources;
+  const { store, storeKey, random, clock, skewMs } = resources;
   const sealed = sealedAs<Stored>('opaque-pop session', resources);
   const keyOf = (tenant: string, sid: string) => storeKey('s', tenant, 'session', sid);
 
@@ -78,22 +76,25 @@ export function createSessions(resources: Resources, idleMs: number): SessionSta
     profile === 'strict' ? Math.min(idleMs, absUntilMs - nowMs) : absUntilMs - nowMs;
 
   const nobodysKey = keyOf('default', '');
-  const nobody: Stored = {
-    v: 0,
-    user: '',
-    profile: 'strict',
-    k: encodeBase64url(random(NOBODYS_KEY_BYTES)),
-    epoch: 0,
-    at: 0,
-    absUntil: 0,
-  };
-  let nobodys: { readonly kid: string; readonly text: string } | undefined;
+  /** Of each profile one, as large as a known one: opening is most of what a known session costs. */
+  const nobody: Readonly<Record<Profile, Stored>> = { strict: nobodyOf('strict'), seed: nobodyOf('seed') };
+  const sealedNobody: Partial<Record<Profile, string>> = {};
 
-  /** Sealed once per wrap key and opened each time: opening is most of what a known session costs. */
-  function openNobodys(): Stored {
-    const { kid } = keyring.active('wrap');
-    if (nobodys?.kid !== kid) nobodys = { kid, text: sealed.seal(nobodysKey, nobody) };
-    return sealed.open(nobodysKey, nobodys.text);
+  function nobodyOf(profile: Profile): Stored {
+    const k = encodeBase64url(random(profile === 'strict' ? STRICT_KEY_BYTES : SEED_KEY_BYTES));
+    const nowMs = clock.nowMs();
+    return { v: 1, user: 'nobody', profile, k, epoch: 0, at: nowMs, absUntil: nowMs };
+  }
+
+  function openNobody(profile: Profile): Stored {
+    const text = (sealedNobody[profile] ??= sealed.seal(nobodysKey, nobody[profile]));
+    try {
+      return sealed.open(nobodysKey, text);
+    } catch {
+      // Its wrap key has left the ring.
+      delete sealedNobody[profile];
+      return nobody[profile];
+    }
   }
 
   return {
@@ -101,10 +102,10 @@ export function createSessions(resources: Resources, idleMs: number): SessionSta
       const key = keyOf(tenant, sid);
       return store.put(key, sealed.seal(key, storedOf(session, 1)), lifetimeMs(session, session.atMs));
     },
-    async find(tenant, sid) {
+    async find(tenant, sid, sought) {
       const key = keyOf(tenant, sid);
       const text = await store.get(key);
-      const { v, user, profile, k, epoch, at, absUntil } = text === null ? openNobodys() : sealed.open(key, text);
+      const { v, user, profile, k, epoch, at, absUntil } = text === null ? openNobody(sought) : sealed.open(key, text);
       const secret = new Secret(decodeBase64url(k) ?? new Uint8Array(0));
       const session = { user, profile, key: secret, epoch, atMs: at, absUntilMs: absUntil };
       return { ...session, isKnown: text !== null, text: text ?? '', version: v };

@@ -29,10 +29,12 @@ const stray = (text: string) =>
 function enterWith(profile: Profile): SchemeUnderTest['enter'] {
   return async (world, tenant = 'default') => {
     const client = await loggedIn(world, profile, tenant);
+    // One that comes again and again, as whoever measures would: a new one each time differs by what machines remember.
+    const stranger = newClient(profile);
     return {
       prove: (request) => signed(world, client, request),
       forge: (request) => signed(world, { ...newClient(profile), sid: client.sid }, request),
-      proveAsStranger: (request) => signed(world, newClient(profile), request),
+      proveAsStranger: (request) => signed(world, { ...newClient(profile), sid: stranger.sid }, request),
       revoke: () => world.users.save(userRecord('alice', { disabled: true }), tenant),
     };
   };

@@ -343,10 +343,10 @@ test('a session is never written by put again: a store without it stays without 
   const at = createSchemeWorld(opaquePop);
   const sessions = createSessions(at.resources, IDLE_MS);
   const client = await loggedIn(at, 'strict');
-  const found = await sessions.find('default', client.sid);
+  const found = await sessions.find('default', client.sid, 'strict');
   await sessions.end('default', client.sid);
   await sessions.slide('default', client.sid, found, START_MS + 2 * MINUTE_MS);
-  expect((await sessions.find('default', client.sid)).isKnown).toBe(false);
+  expect((await sessions.find('default', client.sid, 'strict')).isKnown).toBe(false);
 });
 
 test('the identity names the user, a digest of the session, and the headers that carried the proof', async () => {
