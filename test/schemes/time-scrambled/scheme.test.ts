@@ -379,6 +379,16 @@ describe('seed: first use', () => {
     }
   });
 
+  test('a keyed chain is not taken over by the form of seed', async () => {
+    const settings = { profiles: ['keyed', 'seed'], seedFirstUse: 'permit', limits: MANY };
+    const world = createSchemeWorld(timeScrambled, { settings });
+    const client = await enrolled(world);
+    await permit(world);
+    const { client: rival } = await setup('seed');
+    expect(await codeOf(world.judge(await proven(world, rival, REQUEST)))).toBe('out_of_sync');
+    expect(await exchange(world, client)).toBe('allow');
+  });
+
   test('of two who come first one begins the chain; the other is out of step, and lanes have no first use', async () => {
     const { world, client } = await unknown();
     await permit(world);
