@@ -61,9 +61,5 @@ export function isBacked(session: LiveSession, account: LiveAccount, allowsPassp
   const { deviceId, epoch, createdAtMs } = session;
   if (deviceId === null && !allowsPassphrase) return false;
   const method = deviceId === null ? account.passphrase : deviceOf(account, deviceId);
-  return (
-    account.state === 'active' &&
-    method?.epoch === epoch &&
-    within(account.sessionsNotBeforeMs, createdAtMs, Number.MAX_SAFE_INTEGER)
-  );
+  return method?.epoch === epoch && within(account.sessionsNotBeforeMs, createdAtMs, Number.MAX_SAFE_INTEGER);
 }

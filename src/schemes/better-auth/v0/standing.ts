@@ -10,12 +10,10 @@ import { isBacked, isLive } from './session.ts';
 
 /** Asked only once the message's signature holds, so none of the answers tells a stranger anything. */
 export async function standing({ records, settings }: V0Parts, token: DecodedToken, nowMs: number): Promise<Standing> {
-  const { publicKey, subject } = token.content;
-  const binding = (await records.binding(publicKey))?.record;
+  const binding = (await records.binding(token.content.publicKey))?.record;
   if (binding === undefined) return revoked('no token is bound to the access key');
   if (!constantTimeEqual(utf8(binding.digest), utf8(encodeBase64url(tokenDigest(token)))))
     return revoked('the access key signs for another token');
-  if (binding.accountId !== subject) return revoked('the access key signs for another account');
 
   const session = (await records.session(binding.sessionId))?.record;
   if (session === undefined || !isLive(session, nowMs)) return revoked('the session has ended');

@@ -3,7 +3,9 @@ import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { gzipSync } from 'node:zlib';
 import { DENIAL_CODES } from '../../../../src/core/decision.ts';
+import type { PrivateJwk } from '../../../../src/crypto/signatures.ts';
 import { utf8 } from '../../../../src/encoding/bytes.ts';
+import { packToken } from '../../../../src/schemes/better-auth/token-text.ts';
 import { decode, encode } from '../../../../src/encoding/cesr.ts';
 import { encodeBase64url } from '../../../../src/encoding/base64url.ts';
 import { authRequest, complete, newCheckId, type RequestParts } from '../../../support/auth-request.ts';
@@ -24,6 +26,7 @@ import {
   loggedIn,
   newKey,
   nonce,
+  p256Key,
   refreshed,
   registered,
   rotated,
@@ -188,6 +191,20 @@ describe.each(FORMS)('%s form', (form, prove) => {
     await admin(world, 'v0/revoke', { subject: accountId, device: deviceId });
     const { token } = await issue(world, { kind: 'key', subject: accountId });
     await send(world, '/register/key', registerKeyMessage(token, deviceId, newKey(), newKey()));
+    expect(await codeOf(world.judge(prove(world, access)))).toBe('revoked');
+  });
+
+  test('a token whose binding is gone, or is to another token, is revoked though the server signed it (W20)', async () => {
+    const world = betterAuthWorld();
+    const access = await entered(world);
+    const server = world.ring.find(({ use }) => use === 'access-signing');
+    const signer = p256Key(JSON.parse(new TextDecoder().decode(server?.material.reveal())) as PrivateJwk);
+    const json = access.json.replace('"attributes":{}', '"attributes":{"role":"admin"}');
+    expect(json).not.toBe(access.json);
+    const other = { ...access, json, token: packToken(signer.sign(json), json) };
+    expect(await codeOf(world.judge(prove(world, other)))).toBe('revoked');
+    expect(await outcomeOf(world.judge(prove(world, access)))).toBe('allow');
+    await world.store.delete(world.resources.storeKey('s', 'default', 'v0-access-key', access.key.word));
     expect(await codeOf(world.judge(prove(world, access)))).toBe('revoked');
   });
 

@@ -3,7 +3,10 @@ import { describe, expect, test } from '@jest/globals';
 import { textDigest } from '../../../../src/crypto/blake3.ts';
 import { complete, type RequestParts } from '../../../support/auth-request.ts';
 import { codeOf, faultOf, outcomeOf } from '../../../support/refused.ts';
-import { SKEW_MS, type SchemeWorld } from '../../../support/scheme-world.ts';
+import { createMemoryStore } from '../../../../src/store/memory.ts';
+import { createFakeClock } from '../../../support/fake-clock.ts';
+import { quietObserver } from '../../../support/quiet-observer.ts';
+import { SKEW_MS, type SchemeWorld, START_MS } from '../../../support/scheme-world.ts';
 import {
   accessOf,
   admin,
@@ -214,6 +217,32 @@ describe('a session (BA-24)', () => {
     const { world, session: mine } = await session();
     const outcomes = await Promise.all([outcomeOf(refresh(world, mine)), outcomeOf(refresh(world, mine))]);
     expect(outcomes.toSorted()).toEqual(['allow', 'revoked']);
+  });
+
+  test('the access key of the message that lost is free again', async () => {
+    const { world, session: mine } = await session();
+    const { session: other } = await session(world);
+    const keys = [newKey(), newKey()];
+    const outcomes = await Promise.all(keys.map((key) => outcomeOf(refresh(world, mine, mine.current, nonce(), key))));
+    const [lost, won] = [keys[outcomes.indexOf('revoked')], keys[outcomes.indexOf('allow')]];
+    expect(await codeOf(refresh(world, other, other.current, nonce(), won))).toBe('replayed');
+    await refresh(world, other, other.current, nonce(), lost);
+  });
+
+  test('is over by our own clock too, whatever the store still holds', async () => {
+    const storeClock = createFakeClock(START_MS);
+    const store = createMemoryStore({
+      clock: storeClock,
+      skewMs: SKEW_MS,
+      maxEntries: 1000,
+      fresh: true,
+      observer: quietObserver,
+    });
+    const { world, session: mine } = await session(betterAuthWorld({ store }));
+    world.clock.advance(12 * 3_600_000 + 1);
+    expect(await codeOf(refresh(world, mine))).toBe('unknown_credential');
+    world.clock.advance(-1);
+    await refresh(world, mine);
   });
 
   test('an access key signs for one token while that lives, in any session (BA-25)', async () => {
