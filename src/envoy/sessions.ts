@@ -9,7 +9,7 @@ import type { CheckListener } from '../config/schema.ts';
 
 export interface Sessions {
   open(connection: Socket): void;
-  /** Ends so many, the oldest, after their calls: their proxies open others. */
+  /** Ends so many, the newest, after their calls: their proxies open others. */
   retire(count: number): void;
   /** Says GOAWAY to all and waits until they have ended, at most so long. @returns whether all have. */
   drain(timeoutMs: number): Promise<boolean>;
@@ -63,7 +63,7 @@ export function createSessions(
       });
     },
     retire(count) {
-      for (const session of [...sessions].slice(0, count)) retire(session);
+      for (const session of [...sessions].slice(-count)) retire(session);
     },
     async drain(timeoutMs) {
       const ended = Array.from(sessions, (session) => new Promise<void>((resolve) => session.on('close', resolve)));

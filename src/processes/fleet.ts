@@ -16,7 +16,7 @@ import { createRestarts } from './restarts.ts';
 export interface Fleet {
   /** Starts all. @throws {StartFailed} when one does not come up; then none is left. */
   start(): Promise<void>;
-  /** Who gets the next connection. @param slot of the worker whose own address was called. */
+  /** Who gets the next connection: of those that are ready, if any is. @param slot of the worker whose own address was called. */
   forConnection(listener: Listener, slot: number | undefined): Member | undefined;
   /** Those that answer, the process of the issuer among them. */
   up(): readonly Member[];
@@ -81,11 +81,15 @@ export function createFleet({ loaded, set, env, events, clock, onUp }: FleetOpti
     const { verify } = inForce.config.process;
     const threads =
       role === 'check' && verify === 'threadpool' ? { UV_THREADPOOL_SIZE: String(availableParallelism()) } : {};
+    let wasReady = false;
     const member = startMember({
       order: { role, slot: slot.slot, file: inForce.file, text: textOf(inForce), set },
       env: { ...env, ...threads },
       onFacts: () => {
         wereAllReady ||= slots.every(({ current }) => isReady(current));
+        if (wasReady || !isReady(member)) return;
+        wasReady = true;
+        if (slot.current === member) spread();
       },
     });
     slot.startedAtMs = clock.monotonicMs();
@@ -103,7 +107,6 @@ export function createFleet({ loaded, set, env, events, clock, onUp }: FleetOpti
     if (isUp) {
       events.worker('up', { role: member.role, pid: member.pid });
       onUp();
-      if (slot.current === member) spread();
       // The configuration changed while it was starting: it never heard of the other.
       if (member.text !== textOf(inForce)) inTurn(() => replaceOne(slot)).catch(() => member.kill());
     }
@@ -128,7 +131,7 @@ export function createFleet({ loaded, set, env, events, clock, onUp }: FleetOpti
     }, delayMs);
   }
 
-  /** Connections of the one that crashed went to the others, and would stay there. */
+  /** Connections of one that crashed, or was not ready yet, went to the others, and would stay there. */
   function spread(): void {
     const members = upIn(checkSlots).toSorted((a, b) => a.connections() - b.connections());
     const most = members.at(-1);
@@ -195,7 +198,10 @@ export function createFleet({ loaded, set, env, events, clock, onUp }: FleetOpti
       }
     },
     forConnection(listener, slot) {
-      const members = upIn(listener === 'check' ? checkSlots : slots.filter(({ role }) => role === listener));
+      const up = upIn(listener === 'check' ? checkSlots : slots.filter(({ role }) => role === listener));
+      // One that has no store yet would answer 503 to what another can judge.
+      const ready = up.filter(isReady);
+      const members = ready.length > 0 ? ready : up;
       const own = members.find((member) => member.slot === slot);
       return own ?? members.toSorted((a, b) => a.connections() - b.connections())[0];
     },
