@@ -108,7 +108,15 @@ export async function openWorld(change: (config: Record<string, unknown>) => voi
     const first = await addCountersign();
     const envoy = await labelled(new GenericContainer('envoyproxy/envoy:v1.40-latest'))
       .withBindMounts([{ source: join(folder, 'envoy.yaml'), target: '/etc/envoy/envoy.yaml', mode: 'ro' }])
-      .withCommand(['envoy', '-c', '/etc/envoy/envoy.yaml', '--log-level', 'warning'])
+      .withCommand([
+        'envoy',
+        '-c',
+        '/etc/envoy/envoy.yaml',
+        '--log-level',
+        'warning',
+        '--file-flush-interval-msec',
+        '100',
+      ])
       .withExposedPorts({ container: 10_000, host: port }, 9901)
       .withWaitStrategy(Wait.forListeningPorts())
       .start();
