@@ -176,6 +176,27 @@ test('the issuer behind the supervisor ends slow clients, and takes no more conn
   expect(answer).toContain('200 OK');
 }, 60_000);
 
+test('a connection that comes while all workers are gone waits for the next, and nothing of what it sent is lost', async () => {
+  const of = await start();
+  await of.ready();
+  const before = (await workers(of)).filter(({ role }) => role === 'check');
+  for (const { pid } of before) process.kill(pid, 'SIGKILL');
+  await until(() => !before.some(({ pid }) => isAlive(pid)));
+  const session = connectHttp2('http://countersign', {
+    createConnection: () => connect(join(of.folder, 'check.sock')),
+  });
+  const call = session.request({
+    ':method': 'POST',
+    ':path': '/grpc.health.v1.Health/Check',
+    'content-type': 'application/grpc',
+    te: 'trailers',
+  });
+  call.end(new Uint8Array(5));
+  const [answer] = (await once(call, 'data')) as [Uint8Array];
+  expect(answer[5]).toBe(0x08); // A status.
+  session.destroy();
+}, 60_000);
+
 test('a worker that comes up while a reload is under way has the configuration of the others', async () => {
   const of = await start();
   await of.ready();
