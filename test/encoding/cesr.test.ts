@@ -6,6 +6,7 @@ import { randomBytes } from '../../src/crypto/random.ts';
 import { type Code, decode, encode, isNonce, newNonce, saltBytes } from '../../src/encoding/cesr.ts';
 import { compressPoint, decompressPoint } from '../../src/encoding/p256.ts';
 import { generateKeyPair } from '../../src/crypto/signatures.ts';
+import { hex } from '../support/bytes.ts';
 import { refusalOf, thrownBy } from '../support/refusal.ts';
 import vectors from '../vectors/cesr.json' with { type: 'json' };
 
@@ -106,6 +107,20 @@ describe('points of P-256', () => {
       const point = compressPoint(publicJwk);
       expect(decompressPoint(point)).toEqual(publicJwk);
       expect(importPoint(point)).toEqual(publicJwk);
+    }
+  });
+
+  test('x is refused at the prime and above, also where x less the prime has a point', () => {
+    const prime = 0xffffffff00000001000000000000000000000000ffffffffffffffffffffffffn;
+    const pointOf = (x: bigint) => hex(`02${x.toString(16).padStart(64, '0')}`);
+    const small = Array.from({ length: 20 }, (_, x) => BigInt(x)).filter(
+      (x) => decompressPoint(pointOf(x)) !== undefined,
+    );
+    expect(small.length).toBeGreaterThan(3);
+    for (const x of small) {
+      expect(importPoint(pointOf(x))).toEqual(decompressPoint(pointOf(x)));
+      expect(decompressPoint(pointOf(prime + x))).toBeUndefined();
+      expect(importPoint(pointOf(prime + x))).toBeUndefined();
     }
   });
 

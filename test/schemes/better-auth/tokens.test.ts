@@ -100,6 +100,16 @@ describe('packing', () => {
     expect(refusalOf(() => enter().tokens.decode(change(tokenOf(V1.json))))).toBe('malformed');
   });
 
+  test('refuses with malformed stray bits in the last character', () => {
+    const texts = Array.from({ length: 12 }, (_, n) => tokenOf(V1.json.replace('"admin"', `"admin${'x'.repeat(n)}"`)));
+    const open = texts.filter((text) => text.length % 4 !== 0);
+    expect(open.length).toBeGreaterThan(0);
+    for (const text of open) {
+      expect(refusalOf(() => enter().tokens.decode(text))).toBeUndefined();
+      expect(refusalOf(() => enter().tokens.decode(withStrayBits(text)))).toBe('malformed');
+    }
+  });
+
   test('the caps hold at their values and not one above (BA-29)', () => {
     const text = tokenOf(V1.json);
     const chars = (maxTokenChars: number) => enter({ limits: { ...LIMITS, maxTokenChars } }).tokens;
@@ -248,6 +258,18 @@ describe('the memory of verified tokens (BA-19)', () => {
     for (let again = 0; again < 2; again += 1) expect(await tokens.verify(tokens.decode(V1.token))).toBe('forged');
   });
 });
+
+/** The same bytes under another spelling. */
+function withStrayBits(text: string): string {
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+  return text.slice(0, -1) + alphabet.charAt(alphabet.indexOf(text.at(-1) ?? '') + 1);
+}
+
+test('of a flood of distinct keys 10,000 are kept', () => {
+  const keys = createClientKeys();
+  for (let count = 0; count < 10_010; count += 1) keys.import(newKey().word);
+  expect(keys.size()).toBe(10_000);
+}, 60_000);
 
 test('a key is imported once, and no more than the bound are kept', () => {
   const keys = createClientKeys();

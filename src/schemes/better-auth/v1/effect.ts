@@ -23,12 +23,13 @@ export function effectOf(operation: Operation, authentication: Committed, rest: 
  */
 export function isRepetition(
   account: Account,
-  { device, publicKey }: Committed,
+  { device }: Pick<Committed, 'device'>,
   { effect, nonce }: Applied,
   stillHolds: (account: Account) => boolean,
 ): boolean {
   const known = Object.hasOwn(account.devices, device) ? account.devices[device] : undefined;
-  if (known === undefined || known.applied.effect !== effect || known.publicKey !== publicKey) return false;
+  // The effect names the key that the device has shown.
+  if (known === undefined || known.applied.effect !== effect) return false;
   if (known.applied.nonce === nonce) deny('replayed', 'this message was applied before');
   if (!stillHolds(account)) deny('signature_invalid', 'what the message asked for was undone since');
   return true;

@@ -173,6 +173,18 @@ describe('refreshing (BA-13)', () => {
     expect((await call(world, '/session/refresh', refreshMessage(session, { request }))).error).toBe('BA104');
   });
 
+  test('refuses with BA104 whoever has a token but not the key that it commits to', async () => {
+    const world = betterAuthWorld();
+    const session = await loggedIn(world, await created(world));
+    const thief = { ...newSession(), token: session.token };
+    const reply = await call(world, '/session/refresh', refreshMessage(thief));
+    expect([reply.status, reply.error]).toEqual([400, 'BA104']);
+    // The key of the token itself is not that key either.
+    const current = { ...session, at: -1 };
+    expect((await call(world, '/session/refresh', refreshMessage(current))).error).toBe('BA104');
+    await refresh(world, session);
+  });
+
   test('refuses with signature_invalid another signer, and a token that no key of ours signed', async () => {
     const world = betterAuthWorld();
     const session = await loggedIn(world, await created(world));
