@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { access, readFile, writeFile } from 'node:fs/promises';
-import { connect as connectHttp2 } from 'node:http2';
+import { connect as connectHttp2, type ClientHttp2Session } from 'node:http2';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -38,6 +38,7 @@ async function start(change: (config: Config, folder: string) => unknown = () =>
 interface Told {
   readonly role: string;
   readonly pid: number;
+  readonly connections: number;
 }
 
 async function workers(of: Service): Promise<readonly Told[]> {
@@ -175,6 +176,34 @@ test('the issuer behind the supervisor ends slow clients, and takes no more conn
   await Promise.all(slow); // Each was ended by the server.
   const answer = await open('GET /.well-known/countersign HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n');
   expect(answer).toContain('200 OK');
+}, 60_000);
+
+test('connections of a worker that was killed come back to its successor, since the one that took them gives them away', async () => {
+  const of = await start();
+  await of.ready();
+  let isOver = false;
+  // As a proxy does: another connection in place of each that ends.
+  const keepOpen = () => {
+    const session = connectHttp2('http://countersign', {
+      createConnection: () => connect(join(of.folder, 'check.sock')),
+    });
+    session.on('error', () => undefined);
+    session.on('close', () => {
+      if (!isOver) keepOpen();
+    });
+    sessions.push(session);
+  };
+  const sessions: ClientHttp2Session[] = [];
+  const counts = async () =>
+    (await workers(of)).flatMap(({ connections, role }) => (role === 'check' ? [connections] : []));
+  for (let count = 0; count < 4; count += 1) keepOpen();
+  await until(async () => (await counts()).join() === '2,2');
+  const [victim] = (await workers(of)).filter(({ role }) => role === 'check');
+  process.kill(victim?.pid ?? 0, 'SIGKILL');
+  await until(async () => (await counts()).includes(4));
+  await until(async () => (await counts()).join() === '2,2');
+  isOver = true;
+  for (const session of sessions) session.destroy();
 }, 60_000);
 
 test('a connection that comes while all workers are gone waits for the next, and nothing of what it sent is lost', async () => {
