@@ -1,8 +1,9 @@
 /** CT-25 and the rules that RFC 8259 leaves open. Corpus: JSONTestSuite, whose names say what a parser must do. */
 import { describe, expect, test } from '@jest/globals';
+import * as fc from 'fast-check';
 import { Denial } from '../../src/core/decision.ts';
 import { concat, utf8 } from '../../src/encoding/bytes.ts';
-import { parseStrictJson } from '../../src/encoding/strict-json.ts';
+import { parseJsonDocument, parseStrictJson } from '../../src/encoding/strict-json.ts';
 import type { JsonObject } from '../../src/encoding/strict-json.ts';
 import { hex } from '../support/bytes.ts';
 import { refusalOf, thrownBy } from '../support/refusal.ts';
@@ -184,6 +185,28 @@ describe('parseStrictJson', () => {
   test('reads a string of a million characters', () => {
     const long = 'x\\n'.repeat(500_000);
     expect(parse(`{"a":"${long}"}`)['a']).toHaveLength(1_000_000);
+  });
+});
+
+describe('where an object stands in the text', () => {
+  test('property: what is told of an object is the text that it was read from, whatever is around it', () => {
+    const blanks = fc.stringMatching(/^[ \t\r\n]{0,3}$/);
+    fc.assert(
+      fc.property(fc.dictionary(fc.string(), fc.jsonValue()), blanks, blanks, (value, before, after) => {
+        fc.pre(refusalOf(() => parse(JSON.stringify(value))) === undefined);
+        const inner = JSON.stringify(value, undefined, before.length);
+        const text = `${before}{"\u00e9\\n":1,"payload":${before}${inner}${after},"x":[{}]}${after}`;
+        const { value: whole, sourceOf } = parseJsonDocument(utf8(text));
+        expect(sourceOf(whole['payload'] as JsonObject)).toBe(inner);
+        expect(sourceOf(whole)).toBe(text.slice(before.length, text.length - after.length));
+        expect(whole).toEqual(parse(text));
+      }),
+    );
+  });
+
+  test('an object of another document has none', () => {
+    const { sourceOf } = parseJsonDocument(utf8('{"a":{}}'));
+    expect(() => sourceOf(parse('{}'))).toThrow(RangeError);
   });
 });
 
