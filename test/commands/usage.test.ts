@@ -2,7 +2,18 @@
 import { describe, expect, test } from '@jest/globals';
 import { countersign } from './rig.ts';
 
-const COMMANDS = ['serve', 'validate', 'keys', 'users', 'sign', 'curl', 'health', 'version'];
+const COMMANDS = [
+  'serve',
+  'validate',
+  'keys',
+  'users',
+  'sign',
+  'curl',
+  'explain',
+  'verify-deployment',
+  'health',
+  'version',
+];
 
 describe('usage', () => {
   test('help lists every command on stdout and exits 0', async () => {
@@ -26,8 +37,8 @@ describe('usage', () => {
     ['a surplus word, such as a file without --config', ['validate', 'config.yaml'], 'unexpected "config.yaml"'],
     ['an empty value, such as an unset shell variable', ['validate', '--config', ''], '--config: expected a value'],
     ['an option of another action', ['keys', 'list', '--ring', 'x', '--alg', 'ES256'], 'list takes no --alg'],
-    ['no action', ['keys'], 'expected client, generate, list, rotate, retire'],
-    ['an unknown action', ['users', 'list'], 'expected add, show, revoke, delete, add-key, invite'],
+    ['no action', ['keys'], 'expected client, chain, generate, list, rotate, retire'],
+    ['an unknown action', ['users', 'list'], 'expected add, show, revoke, delete, add-key, add-chain, invite'],
     [
       'a URL that is none',
       ['users', 'show', '--subject', 'a', '--token-file', '/dev/null', '--admin', 'localhost:1'],
@@ -38,7 +49,7 @@ describe('usage', () => {
     [
       'an unknown scheme',
       ['sign', '--scheme', 'toString', 'GET', 'https://a.example'],
-      '--scheme: expected challenge-signature',
+      '--scheme: expected better-auth, challenge-signature, client-challenge, opaque-pop, time-scrambled, got',
     ],
     [
       'an unknown format',
