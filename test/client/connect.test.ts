@@ -6,7 +6,7 @@ import { thrownBy } from '../support/refusal.ts';
 const answering = (schemes: object) => {
   const called: string[] = [];
   const send = (async (url: string | URL | Request) => {
-    called.push(String(url));
+    called.push(url instanceof Request ? url.url : url.toString());
     return new Response(JSON.stringify({ timeMs: 1_700_000_000_000, schemes }));
   }) as typeof fetch;
   return { called, send };

@@ -35,7 +35,7 @@ const partnersAreThere: Rule = {
   check({ schemes, routes }, { refuse, definitions }) {
     for (const [name, definition] of definitions) {
       const settings = schemes[name];
-      const needed = settings === undefined ? undefined : definition.neededScheme?.(settings as never);
+      const needed = settings === undefined ? undefined : definition.neededScheme?.(settings);
       if (needed === undefined || Object.values(routes).some((route) => route.schemes.includes(needed))) continue;
       refuse(
         ['schemes', name],
