@@ -94,9 +94,11 @@ async function untilDrained(
     else if (message.kind === 'ask') void answer(message, answers, ended.resolve);
   });
   // The supervisor is gone: nobody brings connections any more, so the calls in flight are the last.
-  process.on('disconnect', () => {
+  const follow = () => {
     if (!isDraining) void drain().then(ended.resolve);
-  });
+  };
+  process.on('disconnect', follow);
+  if (!process.connected) follow(); // It went while this one was starting.
   tell({ kind: 'started', facts: factsOf(sidecar) });
 
   const wasQuiet = await ended.promise;

@@ -55,6 +55,12 @@ function isAlive(pid: number): boolean {
   }
 }
 
+/** @throws when there is none: pid 0 would be the whole group, this test among it. */
+function signal(worker: { readonly pid: number } | undefined, name: NodeJS.Signals): void {
+  if (worker === undefined) throw new Error('there is no such worker');
+  process.kill(worker.pid, name);
+}
+
 async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
   for (let attempt = 0; attempt < 600; attempt += 1) {
     if (await isSo()) return;
@@ -79,7 +85,7 @@ test('signals that reach the workers as well, as Ctrl-C does, change nothing', a
   await of.ready();
   const before = await workers(of);
   for (const { pid } of before)
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2'] as const) process.kill(pid, signal);
+    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2'] as const) process.kill(pid, name);
   await sleep(300);
   expect(before.filter(({ pid }) => !isAlive(pid))).toEqual([]);
   of.child.kill('SIGINT');
@@ -93,6 +99,19 @@ test('workers follow a supervisor that was killed', async () => {
   of.child.kill('SIGKILL');
   await until(() => !pids.some(isAlive));
 }, 60_000);
+
+test.each([0, 50, 200, 400, 800])(
+  'workers that were starting follow a supervisor that was killed, %d ms later',
+  async (afterMs) => {
+    const of = await start();
+    const pids = () => [...of.output().matchAll(/worker, process ([0-9]+)/g)].map(([, pid]) => Number(pid));
+    await until(() => new Set(pids()).size === 3);
+    await sleep(afterMs);
+    of.child.kill('SIGKILL');
+    await until(() => !pids().some(isAlive));
+  },
+  60_000,
+);
 
 test('exit 7 with a ring that is none, and nothing of it in the output', async () => {
   const of = await start(async (config, folder) => {
@@ -199,7 +218,7 @@ test('connections of a worker that was killed come back to its successor, since 
   for (let count = 0; count < 4; count += 1) keepOpen();
   await until(async () => (await counts()).join() === '2,2');
   const [victim] = (await workers(of)).filter(({ role }) => role === 'check');
-  process.kill(victim?.pid ?? 0, 'SIGKILL');
+  signal(victim, 'SIGKILL');
   await until(async () => (await counts()).includes(4));
   await until(async () => (await counts()).join() === '2,2');
   isOver = true;
@@ -231,7 +250,7 @@ test('a worker that comes up while a reload is under way has the configuration o
   const of = await start();
   await of.ready();
   const [victim] = await workers(of);
-  process.kill(victim?.pid ?? 0, 'SIGKILL');
+  signal(victim, 'SIGKILL');
   await sleep(150);
   const { configHash: before } = await of.status();
   const text = await readFile(of.configFile, 'utf8');

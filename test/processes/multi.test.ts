@@ -73,6 +73,12 @@ async function status({ admin }: World): Promise<readonly Worker[]> {
 const checkWorkers = async (of: World) => (await status(of)).filter(({ role }) => role === 'check');
 const readyWorkers = async (of: World) => (await checkWorkers(of)).filter(({ state }) => state === 'ready');
 
+/** @throws when there is none: pid 0 would be the whole group, this test among it. */
+function signal(worker: { readonly pid: number } | undefined, name: NodeJS.Signals): void {
+  if (worker === undefined) throw new Error('there is no such worker');
+  process.kill(worker.pid, name);
+}
+
 async function until(isSo: () => Promise<boolean>): Promise<void> {
   for (let attempt = 0; attempt < 1200; attempt += 1) {
     if (await isSo()) return;
@@ -115,8 +121,9 @@ test('a worker that is killed under load is replaced; nothing passes twice, and 
   const end = startLoad(of);
   const kills = isLong ? 20 : 3;
   for (let round = 0; round < kills; round += 1) {
+    await until(async () => (await readyWorkers(of)).length === 2);
     const [victim] = await readyWorkers(of);
-    process.kill(victim?.pid ?? 0, 'SIGKILL');
+    signal(victim, 'SIGKILL');
     await until(async () => {
       const now = await readyWorkers(of);
       return now.length === 2 && now.every(({ pid }) => pid !== victim?.pid);
@@ -160,7 +167,7 @@ test('more than five crashes in a minute: not ready, and the workers that are le
   for (let crash = 0; crash < 6; crash += 1) {
     await until(async () => (await readyWorkers(of)).length === 2);
     const [victim] = await readyWorkers(of);
-    process.kill(victim?.pid ?? 0, 'SIGKILL');
+    signal(victim, 'SIGKILL');
     await until(async () => (await readyWorkers(of)).every(({ pid }) => pid !== victim?.pid));
   }
   expect(await readyz()).toBe(503);
@@ -180,12 +187,15 @@ test('connections spread over the workers, and a reload reaches all or none (OP-
   const hash = async () => (await of.admin('GET', 'status'))['configHash'];
   const before = await hash();
   const [stopped] = await checkWorkers(of);
-  process.kill(stopped?.pid ?? 0, 'SIGSTOP');
+  signal(stopped, 'SIGSTOP');
   const refused = of.reconfigure((config) => {
     config.routes['api'] = { ...config.routes['api'], realm: 'other' };
   });
-  await expect(refused).rejects.toThrow(/silent/);
-  process.kill(stopped?.pid ?? 0, 'SIGCONT');
+  try {
+    await expect(refused).rejects.toThrow(/silent/);
+  } finally {
+    signal(stopped, 'SIGCONT'); // Stopped it would outlive this test.
+  }
   expect(await hash()).toBe(before);
 
   await of.reconfigure((config) => {
