@@ -109,7 +109,7 @@ export function afterAllow(
     const anchor = carried?.anchor ?? tokenOf(renewal.chain, renewal.chain.length, tools.sha512);
     if (shows(anchor)) return committed(done, renewal, nowMs);
   }
-  if (!shows(token)) return resynchronised(lane, heads, nowMs, tools).lane;
+  if (!shows(token)) return resynchronised(done, heads, nowMs, tools).lane;
   if (renewal !== null) {
     if (order !== 0 && profile === 'seed') return { ...done, renewal: { ...renewal, isAcknowledged: true } };
     // Somebody has altered the new chain on its way: the old one goes on, a newer one is tried.

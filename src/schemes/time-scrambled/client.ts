@@ -76,10 +76,11 @@ export function timeScrambled(storage: ChainStorage): Signer {
     },
 
     async accepted(info, sent) {
-      await land(sent, async ({ held, step, scrambling, x1, issuer }) => {
+      await land(sent, async ({ held, step, scrambling, x1, window, issuer }) => {
         const y1 = token(info, 'y1');
         const isOurs = y1 !== undefined && (await isAuthentic(scrambling, info, acceptedBytes(step.lane.id, x1, y1)));
-        const heads = isOurs ? await headsIn(info, y1, scrambling, step.lane, issuer.nowMs()) : [];
+        // Judged in a window next to ours, however long the answer took.
+        const heads = isOurs ? await headsIn(info, y1, scrambling, [window]) : [];
         const lane = afterAllow(step, heads, issuer.nowMs(), await toolsOf());
         // What could not be kept is found out again; the request has passed, and its answer is the caller's.
         await held.write(formatLane(lane)).catch(() => {});
@@ -89,7 +90,7 @@ export function timeScrambled(storage: ChainStorage): Signer {
     async refused({ code, parameters, serverTimeMs }, sent) {
       const mayPass = await land(sent, async (flight) => {
         if (code === 'out_of_sync' || code === 'replayed') return findStep(flight, parameters);
-        return code === 'signature_invalid' && showAgain(flight, serverTimeMs);
+        return (code === 'signature_invalid' || code === 'stale') && showAgain(flight, serverTimeMs);
       });
       return mayPass ?? false;
     },
@@ -129,20 +130,25 @@ async function proofOf(
 }
 
 /** The server shows where the chain stands. @returns whether the next proof may pass. */
-async function findStep({ held, step, scrambling, x1, issuer }: Flight, shown: HeaderParameters): Promise<boolean> {
+async function findStep(
+  { held, step, scrambling, x1, window, issuer }: Flight,
+  shown: HeaderParameters,
+): Promise<boolean> {
   const y1 = token(shown, 'y1');
   const timeMs = shown.get('t');
   if (y1 === undefined) return false;
   const message = resyncBytes(step.lane.id, x1, y1, typeof timeMs === 'number' ? timeMs : 0);
   if (!(await isAuthentic(scrambling, shown, message))) return false;
-  const heads = await headsIn(shown, y1, scrambling, step.lane, issuer.nowMs());
+  // Where our clock was wrong, `seed` is answered in a window far from ours: the library knows the server's time by now.
+  const heads = await headsIn(shown, y1, scrambling, [window, windowOf(issuer.nowMs(), step.lane.windowMs)]);
   const { lane, isFound } = resynchronised(step.lane, heads, issuer.nowMs(), await toolsOf());
   await held.write(formatLane(lane));
   return isFound;
 }
 
 /**
- * Outside the window the server can only say that the MAC is wrong, but it tells the time: with that the same token is shown again.
+ * Outside the window the server can only say that the MAC is wrong, but it tells the time: with that the same token is shown again. So
+ * it is when the window passes, but began before the store lost its memory.
  * The library has corrected its clock already, and repeats once.
  */
 async function showAgain(
@@ -151,7 +157,9 @@ async function showAgain(
 ): Promise<boolean> {
   if (scrambling.mac === null || serverTimeMs === undefined) return false;
   if (windowOf(serverTimeMs, step.lane.windowMs) === window) return false;
-  await held.write(held.text);
+  // With the new chain that it may have carried: who has held the first request back can still deliver it.
+  const before = parseLane(held.text);
+  await held.write(formatLane({ ...before, renewal: before.renewal ?? step.lane.renewal }));
   return true;
 }
 
@@ -162,17 +170,10 @@ async function isAuthentic({ mac }: ClientScrambling, told: HeaderParameters, me
   return given !== undefined && isEqual(given, await mac(message));
 }
 
-/** The head, for each window in which the server may have shown it. */
-async function headsIn(
-  told: HeaderParameters,
-  y1: Uint8Array,
-  { pad }: ClientScrambling,
-  { windowMs }: Lane,
-  nowMs: number,
-) {
-  const own = windowOf(nowMs, windowMs);
-  const guesses = parityOf(own) === told.get('m') ? [own] : [own - 1, own + 1];
-  return Promise.all(guesses.filter((window) => window >= 0).map(async (window) => xor(y1, await pad('y1', window))));
+/** The head, for each window in which the server may have shown it: those given, or the ones next to them by their parity. */
+async function headsIn(told: HeaderParameters, y1: Uint8Array, { pad }: ClientScrambling, windows: readonly number[]) {
+  const guesses = windows.flatMap((one) => (parityOf(one) === told.get('m') ? [one] : [one - 1, one + 1]));
+  return Promise.all(guesses.filter((one) => one >= 0).map(async (one) => xor(y1, await pad('y1', one))));
 }
 
 function token(told: HeaderParameters, name: string): Uint8Array | undefined {

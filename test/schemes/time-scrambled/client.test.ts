@@ -8,7 +8,7 @@ import { headerOf } from '../../conformance/scheme.ts';
 import type { RequestParts } from '../../support/auth-request.ts';
 import { rejectionOf } from '../../support/refused.ts';
 import { createSchemeWorld, type SchemeWorld } from '../../support/scheme-world.ts';
-import { exchange, type Line, REQUEST } from './exchange.ts';
+import { answerTo, exchange, type Line, REQUEST } from './exchange.ts';
 import {
   change,
   clientOf,
@@ -178,6 +178,24 @@ describe.each(['keyed', 'seed'] as const)('%s', (profile) => {
     expect((await laneOf(client)).resyncs).toBe(0);
   });
 
+  test('answers that take longer than any window are no loss of step', async () => {
+    const { world, client } = await setup(profile);
+    for (const windows of [2, 3, 11, 200]) {
+      const slowly = (value: string) => {
+        world.clock.advance(windows * 30_000);
+        return value;
+      };
+      expect(await go(world, client, { alterAnswer: slowly })).toBe('allow');
+      expect((await laneOf(client)).resyncs).toBe(0);
+    }
+  });
+
+  test('forged answers to accepted requests never stop a client', async () => {
+    const { world, client } = await setup(profile);
+    const forged = { alterAnswer: (value: string) => value.replace(/y1="[0-9a-f]{2}/, 'y1="5a') };
+    await times(6, async () => expect(await go(world, client, forged)).toBe('allow'));
+  });
+
   test('four requests at once take four lanes, the fifth waits; no refusals', async () => {
     const { world, client } = await setup(profile, { lanes: 4 });
     const ids: unknown[] = [];
@@ -203,6 +221,33 @@ test('keyed: a client whose clock is wrong corrects it once and shows the same t
   const shown: unknown[] = [];
   const judged = (parts: RequestParts) => void shown.push(parameters(parts).get('n'));
   expect(await go(world, client, { clientMs: () => world.clock.nowMs() - HOUR_MS, judged })).toBe('allow');
+  expect(shown).toEqual([2047, 2047]);
+});
+
+test('keyed: a renewal that was refused for the clock, held back and delivered later shuts nobody out', async () => {
+  const { world, client } = await setup('keyed', { length: 40 });
+  while ((await laneOf(client)).chain.next > 32) await go(world, client);
+  const caught: RequestParts[] = [];
+  const ahead = {
+    clientMs: () => world.clock.nowMs() + 60_000,
+    judged: (parts: RequestParts) => void caught.push(parts),
+  };
+  expect(await go(world, client, { ...ahead, repeats: 0 })).toBe('signature_invalid');
+  expect(await go(world, client, { lose: 'request' })).toBe('lost');
+  world.clock.advance(60_000);
+  expect((await answerTo(world, caught[0] ?? REQUEST)).code).toBe('allow');
+  expect(await go(world, client)).toBe('allow');
+  expect((await laneOf(client)).renewal).toBeNull();
+});
+
+test('keyed: a token of a window that began before the store lost its memory is stale, and shown again in the next', async () => {
+  const { world, client } = await setup('keyed', {}, { allowAhead: false });
+  const borderMs = Math.ceil(world.clock.nowMs() / 30_000) * 30_000;
+  world.clock.advance(borderMs - world.clock.nowMs());
+  world.store.horizon = borderMs;
+  const shown: unknown[] = [];
+  const judged = (parts: RequestParts) => void shown.push(parameters(parts).get('n'));
+  expect(await go(world, client, { clientMs: () => world.clock.nowMs() - 1, judged })).toBe('allow');
   expect(shown).toEqual([2047, 2047]);
 });
 

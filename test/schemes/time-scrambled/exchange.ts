@@ -71,7 +71,8 @@ export async function answerTo(world: SchemeWorld, parts: RequestParts) {
     if (!(denial instanceof Denial)) throw denial;
     const [value = ''] = world.scheme.challenges(world.policy(), { denial, nowMs: world.clock.nowMs() });
     const time = denial.options.replyHeaders?.find(([name]) => name === 'auth-server-time')?.[1];
-    const serverTimeMs = time === undefined ? undefined : Number(time);
+    // Of `stale` the front tells it, whatever the scheme.
+    const serverTimeMs = denial.code === 'stale' ? world.clock.nowMs() : time === undefined ? undefined : Number(time);
     return { code: wireCode(denial.code), value, serverTimeMs };
   }
 }
