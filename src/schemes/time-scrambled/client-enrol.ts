@@ -6,7 +6,7 @@ import { loadSha512 } from '../../encoding/sha512.ts';
 import { makeChain, tokenOf } from './client-chain.ts';
 import { hkdfSha512 } from './client-scrambling.ts';
 import { formatLane, parseLane, type ChainStorage, type Lane } from './client-state.ts';
-import { laneInfo, MAX_LANES, PROFILES, TIME_KEY_BYTES, TOKEN_BYTES, type Profile } from './message.ts';
+import { laneInfo, LONGEST_CHAIN, MAX_LANES, PROFILES, TIME_KEY_BYTES, TOKEN_BYTES, type Profile } from './message.ts';
 
 const DEFAULT_LENGTH = 4096;
 const DEFAULT_LANES = 4;
@@ -44,6 +44,8 @@ export async function makeChains(
   const { id, length = DEFAULT_LENGTH, lanes = DEFAULT_LANES, replace = false } = wish;
   if (!Number.isInteger(lanes) || lanes < 1 || lanes > MAX_LANES)
     throw new CountersignError('key_unusable', `expected 1 to ${MAX_LANES} lanes`);
+  if (!Number.isInteger(length) || length < 2 || length > LONGEST_CHAIN)
+    throw new CountersignError('key_unusable', `expected chains of 2 to ${LONGEST_CHAIN} links`);
   const kept = (await storage.read()).map(parseLane);
   const isWaiting = kept.length > 0 && kept.every((lane) => !lane.isEnrolled);
   if (isWaiting && kept[0]?.id === id && kept[0].chain.length === length && kept.length === lanes)
@@ -70,6 +72,7 @@ export async function makeChains(
 /**
  * Completes an enrolment with what the server answered.
  *
+ * @throws {CountersignError} `key_unusable` when the chains are in use already: the answer to an earlier enrolment would shut them out.
  * @throws {CountersignError} `answer_invalid` for an answer that is none, or about other chains.
  */
 export async function keepEnrolment(storage: ChainStorage, answer: Readonly<Record<string, unknown>>): Promise<void> {
@@ -80,6 +83,8 @@ export async function keepEnrolment(storage: ChainStorage, answer: Readonly<Reco
     profile === 'seed'
       ? null
       : (typeof key === 'string' && key.length === 2 * TIME_KEY_BYTES && fromHex(key)) || invalid();
+  if (lanes.some(({ isEnrolled }) => isEnrolled))
+    throw new CountersignError('key_unusable', 'there is no chain here that waits for its enrolment');
   if (id !== lanes[0]?.id || typeof windowMs !== 'number' || typeof maxSkip !== 'number') invalid();
   const texts = lanes.map((lane) => formatLane({ ...lane, profile, timeKey, windowMs, maxSkip, isEnrolled: true }));
   texts.forEach(parseLane);

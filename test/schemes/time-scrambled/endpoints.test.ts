@@ -290,6 +290,22 @@ describe('what the client keeps before it is enrolled', () => {
     await keepEnrolment(storage, right);
   });
 
+  test('the answer to an earlier enrolment does not touch chains in use', async () => {
+    const { storage } = await enrolled(setup());
+    const before = await storage.read();
+    const answer = { id: 'client-1', profile: 'seed', timeKey: null, windowMs: 30_000, maxSkip: 64 };
+    expect(await rejectionOf(keepEnrolment(storage, answer))).toMatchObject({ code: 'key_unusable' });
+    expect(await storage.read()).toEqual(before);
+  });
+
+  test('chains of lengths that no server takes are refused before anything is kept', async () => {
+    for (const length of [0, 1, 2.5, 65_537]) {
+      const storage = memoryChains();
+      expect(await rejectionOf(makeChains(storage, { ...wish, length }))).toMatchObject({ code: 'key_unusable' });
+      expect(await storage.read()).toEqual([]);
+    }
+  });
+
   test('0 and 65 lanes are refused', async () => {
     for (const lanes of [0, 65, 1.5])
       expect(await rejectionOf(makeChains(memoryChains(), { ...wish, lanes }))).toMatchObject({ code: 'key_unusable' });
