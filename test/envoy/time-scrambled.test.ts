@@ -93,6 +93,7 @@ describe.each([
     expect(upstream(echo, 'x-auth-subject')).toEqual(['alice']);
     expect(upstream(echo, 'x-auth-scheme')).toEqual(['time-scrambled']);
     expect(upstream(echo, 'x-auth-key-id')).toEqual(['a']);
+    expect(upstream(echo, 'x-auth-body')).toEqual([profile === 'keyed' ? 'verified' : 'none']);
     const [attributes = ''] = upstream(echo, 'x-auth-attributes');
     expect(JSON.parse(atob(attributes))).toEqual({ auth: { profile }, role: 'admin' });
     expect(upstream(echo, 'authorization')).toEqual([]);

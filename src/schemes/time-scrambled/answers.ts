@@ -52,6 +52,8 @@ export function identityOf(
     keyId: record.id,
     attributes: { ...user.attributes, auth: { profile, ...(record.isFirstUse && { first_use: true }) } },
     consumed: CONSUMED,
+    // Only the MAC covers the request.
+    ...(profile === 'seed' && ({ coversBody: false } as const)),
     replyHeaders: [['authentication-info', formatAuthenticationInfo({ y1, parity, a }, renewed)]],
     retried,
   };

@@ -170,9 +170,9 @@ export function resyncBytes(id: string, x1: Uint8Array, y1: Uint8Array, timeMs: 
   return concat([lpConcat(`${LABEL} resync`, id, x1, y1), u64(timeMs)]);
 }
 
-/** What stands in for the head of an unknown chain, by HMAC-SHA512 under the pepper. */
-export function fakeHeadBytes(id: string): Uint8Array {
-  return lpConcat(`${LABEL} fake`, id);
+/** What stands in for the head of an unknown chain, by HMAC-SHA512 under the pepper. In each tenant another: equal ones would be known as such. */
+export function fakeHeadBytes(tenant: string, id: string): Uint8Array {
+  return lpConcat(`${LABEL} fake`, ...(tenant === 'default' ? [] : [tenant]), id);
 }
 
 /** The head as answers show it. */

@@ -75,14 +75,14 @@ export function createState(
     return decoy.sealed;
   }
 
-  function fakeRecord(id: string, profile: Profile): ChainRecord {
+  function fakeRecord(tenant: string, id: string, profile: Profile): ChainRecord {
     return {
       v: 1,
       id,
       user: '',
       epoch: 0,
       profile,
-      head: hmacSha512(keyring.active('pepper').material, fakeHeadBytes(id)),
+      head: hmacSha512(keyring.active('pepper').material, fakeHeadBytes(tenant, id)),
       index: 1,
       timeKey: profile === 'keyed' ? sealedDecoy() : null,
       pending: null,
@@ -99,7 +99,7 @@ export function createState(
       const key = keyOf(tenant, id);
       const text = await store.get(key);
       // Made and parsed for known chains too, so that unknown ones take no longer.
-      const fakeText = formatRecord(fakeRecord(id, profile));
+      const fakeText = formatRecord(fakeRecord(tenant, id, profile));
       const fake = parseRecord(fakeText);
       const record = parseRecord(text ?? fakeText);
       if (record !== null && text !== null && record.profile === profile) return { key, text, record, isFake: false };

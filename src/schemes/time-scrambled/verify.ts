@@ -136,7 +136,11 @@ async function judgeKeyed(given: Case, chain: HeldChain, scrambling: Scrambling)
 /** @returns undefined when the head moved meanwhile. */
 async function judgeSeed(given: Case, chain: HeldChain, scrambling: Scrambling): Promise<Identity | undefined> {
   const { settings, resources, state, tenant, request, proof, proofId, windows, call } = given;
-  if (settings.seedFirstUse === 'permit' && (await state.isFirstUsePermitted(tenant))) {
+  const isBeforeHorizon = (atMs: number) =>
+    settings.afterLoss === 'enrol' && !within(resources.store.horizonMs(), atMs, Number.MAX_SAFE_INTEGER);
+  // A chain that began before the horizon would be out of step at once, and for good.
+  const mayBegin = settings.seedFirstUse === 'permit' && !isBeforeHorizon(request.receivedAtMs);
+  if (mayBegin && (await state.isFirstUsePermitted(tenant))) {
     const [window] = windows;
     const token = window === undefined ? undefined : xor(proof.x1, scrambling.pad('x1', window));
     const accepted = { owner: request.checkId, proofId, nowMs: request.receivedAtMs };
@@ -149,9 +153,7 @@ async function judgeSeed(given: Case, chain: HeldChain, scrambling: Scrambling):
       return identityOf({ ...given, scrambling }, user, next, false, undefined);
     }
   }
-  const isOutlived =
-    settings.afterLoss === 'enrol' && !within(resources.store.horizonMs(), chain.record.at, Number.MAX_SAFE_INTEGER);
-  return follow(given, chain, scrambling, (record) => validUser(given, record), isOutlived);
+  return follow(given, chain, scrambling, (record) => validUser(given, record), isBeforeHorizon(chain.record.at));
 }
 
 /** The chain's part, the same in both profiles. */
@@ -179,7 +181,8 @@ async function follow(
 
   const link = linkOf(given, record, tokens);
   if (link === undefined || isOutlived || chain.isFake) {
-    const isReplay = isSpent(record.head, tokens, settings.maxSkip) && !isOutlived;
+    // Of outlived chains too: of unknown ones, which are never outlived, it would tell them apart.
+    const isReplay = isSpent(record.head, tokens, settings.maxSkip);
     call.stageDone('verify');
     if (isReplay) return refuseOutOfStep(answer, chain, 'replayed', 'token is the head, or was spent before it');
     const why = isOutlived ? 'the store may have rolled the chain back' : 'token does not continue the chain';

@@ -6,7 +6,13 @@ import { sha512 } from '../../../src/crypto/digest.ts';
 import { parseAuthHeader } from '../../../src/encoding/auth-header.ts';
 import { toHex, utf8 } from '../../../src/encoding/bytes.ts';
 import { timeScrambled } from '../../../src/schemes/time-scrambled/index.ts';
-import { formatProof, parseProof, type Profile, xor } from '../../../src/schemes/time-scrambled/message.ts';
+import {
+  formatProof,
+  parseProof,
+  type Profile,
+  type Resync,
+  xor,
+} from '../../../src/schemes/time-scrambled/message.ts';
 import { windowOf } from '../../../src/schemes/time-scrambled/message-window.ts';
 import { parseRecord, type ChainRecord } from '../../../src/schemes/time-scrambled/record.ts';
 import { headerOf } from '../../conformance/scheme.ts';
@@ -325,7 +331,22 @@ describe('after the store has lost its memory', () => {
     const checkId = newCheckId();
     await world.judge(parts, { checkId });
     world.store.horizon = world.clock.nowMs() + SKEW_MS;
-    expect(await codeOf(world.judge(parts, { checkId }))).toBe('out_of_sync');
+    expect(await codeOf(world.judge(parts, { checkId }))).toBe('replayed');
+  });
+
+  test('seed: a chain from before and one that never was tell the same to who shows them their own head', async () => {
+    const { world, client } = await setup('seed');
+    world.store.horizon = world.clock.nowMs() + SKEW_MS;
+    world.clock.advance(SKEW_MS);
+    for (const id of ['client-1', 'nobody']) {
+      const parts = await proven(world, await change(client, (lane) => ({ ...lane, id })), REQUEST);
+      const { code, value } = await answerTo(world, parts);
+      // The pads are those of the token.
+      const [, y1 = ''] = /y1="([0-9a-f]*)"/.exec(value) ?? [];
+      const again = headerOf(parts, 'authorization').replace(/x1="[0-9a-f]*"/, `x1="${y1}"`);
+      const codes = [code, await codeOf(world.judge(withHeader(parts, 'authorization', again)))];
+      expect([id, ...codes]).toEqual([id, 'out_of_sync', 'replayed']);
+    }
   });
 });
 
@@ -367,6 +388,15 @@ describe('seed: first use', () => {
     await world.store.delete(keyOf(world));
     await world.store.delete(world.resources.storeKey('o', 'default', 'first-use'));
     expect(await codeOf(world.judge(await proven(world, client, REQUEST)))).toBe('out_of_sync');
+  });
+
+  test('none while the horizon lies ahead: such a chain would be out_of_sync for good', async () => {
+    const { world, client } = await unknown();
+    await permit(world);
+    world.store.horizon = world.clock.nowMs() + 1000;
+    expect(await exchange(world, client, { repeats: 0 })).toBe('out_of_sync');
+    world.clock.advance(1000);
+    for (let request = 0; request < 2; request += 1) expect(await exchange(world, client)).toBe('allow');
   });
 
   test('nobody becomes a user who exists, or has existed, by naming a chain after him', async () => {
@@ -444,12 +474,35 @@ describe('keyed: the time key in the store', () => {
   });
 });
 
+test('the upstream is told that a proof of seed says nothing about the body, on a retry too', async () => {
+  for (const [profile, covers] of [
+    ['keyed', undefined],
+    ['seed', false],
+  ] as const) {
+    const { world, client } = await setup(profile);
+    const parts = await proven(world, client, REQUEST);
+    const checkId = newCheckId();
+    for (const retried of [false, true]) expect(await world.judge(parts, { checkId })).toMatchObject({ retried });
+    expect((await world.judge(parts, { checkId })).coversBody).toBe(covers);
+  }
+});
+
 test('a chain of one profile is unknown to the form of the other', async () => {
   const world = createSchemeWorld(timeScrambled, { settings: { profiles: ['keyed', 'seed'], limits: MANY } });
   const client = await enrolled(world);
   const asSeed = await change(client, (lane) => ({ ...lane, profile: 'seed', timeKey: null }));
   expect(await codeOf(world.judge(await proven(world, asSeed, REQUEST)))).toBe('out_of_sync');
   expect(await exchange(world, client)).toBe('allow');
+});
+
+test('seed: an unknown chain shows another head in each tenant, as known ones do', async () => {
+  const { world, client } = await setup('seed');
+  const nobody = await change(client, (lane) => ({ ...lane, id: 'nobody' }));
+  const parts = await proven(world, nobody, REQUEST);
+  const shown = async (tenant: string) =>
+    ((await denialOf(world.judge(parts, { policy: { tenant } }))).options.hint as Resync).y1;
+  const heads = [await shown('default'), await shown('other'), await shown('third'), await shown('other')].map(toHex);
+  expect(new Set(heads).size).toBe(3);
 });
 
 test('a route may take fewer profiles than are enrolled', async () => {
