@@ -6,6 +6,7 @@ import { identifier, tenantMember } from '../../core/settings.ts';
 import { encodeBase64url } from '../../encoding/base64url.ts';
 import { base64url, invitation } from './fields.ts';
 import { judge, type JudgeParts } from './judge.ts';
+import { chargeGuess } from './guesses.ts';
 import { finishLogin, startLogin, type LoginParts } from './login.ts';
 import {
   isSid,
@@ -29,7 +30,8 @@ const tenant = tenantMember();
 const user = identifier();
 const time = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
-export function registrationEndpoints({ resources, registering }: EndpointParts): readonly Endpoint[] {
+export function registrationEndpoints(parts: EndpointParts): readonly Endpoint[] {
+  const { resources, registering } = parts;
   return [
     defineEndpoint({
       listener: 'issuer',
@@ -43,11 +45,12 @@ export function registrationEndpoints({ resources, registering }: EndpointParts)
         tenant,
       }),
       subject: (body) => body.user,
-      handle: ({ body }) =>
+      handle: ({ body, source }) =>
         refusedAs('strict', async () => {
           const invited = await resources.invitations.find(body.tenant, SCHEME, body.invitation);
           if (invited?.user !== body.user) deny('signature_invalid', 'no such invitation');
-          const response = await registering.answer(body.user, body.request);
+          chargeGuess(parts, { ...body, source });
+          const response = await registering.answer(body.tenant, body.user, body.request);
           return { status: 200, body: { response: encodeBase64url(response) } };
         }),
     }),
@@ -60,7 +63,7 @@ export function registrationEndpoints({ resources, registering }: EndpointParts)
       subject: (body) => body.user,
       handle: ({ body }) =>
         refusedAs('strict', async () => {
-          await registering.requireUsable(body.user, body.record);
+          await registering.requireUsable(body.tenant, body.user, body.record);
           // Spent from here on: a failed attempt needs a new one.
           const invited = await resources.invitations.spend(body.tenant, SCHEME, body.invitation);
           if (invited?.user !== body.user) return deny('signature_invalid', 'no such invitation');

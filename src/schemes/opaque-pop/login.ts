@@ -1,6 +1,6 @@
 /**
  * Login: two calls, between which the client finds out whether it knows the password. Known, unknown and disabled users get the same
- * answer to the first, at the same cost. A first call is one guess, so it is what the buckets count; failures are not counted, since a
+ * answer to the first, at the same cost. A first call is one guess, so it is what is counted (`guesses.ts`); failures are not, since a
  * client that guessed wrong need never make the second.
  */
 import { deny } from '../../core/decision.ts';
@@ -9,6 +9,7 @@ import type { RingKey } from '../../core/keyring.ts';
 import type { Resources } from '../../core/scheme.ts';
 import { encodeBase64url } from '../../encoding/base64url.ts';
 import type { OpaqueEngine } from './engine.ts';
+import { chargeGuess, credentialIdOf } from './guesses.ts';
 import { macKey } from './keys.ts';
 import type { Logins } from './logins.ts';
 import { LOGIN_ID_BYTES, SID_BYTES, type Profile } from './message.ts';
@@ -33,19 +34,16 @@ export interface LoginAttempt {
 
 /** @throws {Denial} `rate_limited`, `malformed` */
 export async function startLogin(
-  { resources, settings, engine, registrations, logins }: LoginParts,
+  parts: LoginParts,
   { tenant, profile, nowMs }: LoginAttempt,
   { user, ke1, source }: { readonly user: string; readonly ke1: Uint8Array; readonly source: string },
 ): Promise<{ loginId: Uint8Array; ke2: Uint8Array; expiresAtMs: number }> {
-  const { loginPerUserAndAddress, loginPerUser, loginPerAddress } = settings.limits;
-  resources.limits.charge([
-    { bucket: 'login', limit: loginPerUserAndAddress, key: [source, tenant, user] },
-    { bucket: 'login', limit: loginPerUser, key: [tenant, user], anyAddress: true },
-    { bucket: 'login', limit: loginPerAddress, key: [source] },
-  ]);
+  const { resources, settings, engine, registrations, logins } = parts;
+  chargeGuess(parts, { tenant, user, source });
   const registration = await registrations.find(tenant, user);
   const setup = setupFor(resources, registration?.setup);
-  const { ke2, state } = await engine.loginStart(setup.material, user, registration?.record ?? null, ke1);
+  const record = registration?.record ?? null;
+  const { ke2, state } = await engine.loginStart(setup.material, credentialIdOf(tenant, user), record, ke1);
   const loginId = resources.random(LOGIN_ID_BYTES);
   const login = { user, registration: registration?.digest ?? null, state, setup: setup.kid, profile, atMs: nowMs };
   await logins.begin(tenant, encodeBase64url(loginId), login);

@@ -6,13 +6,14 @@ import { HttpProblem } from '../../core/http.ts';
 import type { Resources } from '../../core/scheme.ts';
 import { fromHex } from '../../encoding/bytes.ts';
 import type { OpaqueEngine } from './engine.ts';
+import { credentialIdOf } from './guesses.ts';
 import type { Registrations } from './registrations.ts';
 
 export interface Registering {
-  /** 64 bytes; nothing is kept, since it is a function of setup, user and request. */
-  answer(user: string, request: Uint8Array): Promise<Uint8Array>;
+  /** 64 bytes; nothing is kept, since it is a function of setup, user and request. The caller has charged for a guess. */
+  answer(tenant: string, user: string, request: Uint8Array): Promise<Uint8Array>;
   /** @throws {Denial} `malformed` for a record that no login could ever use. */
-  requireUsable(user: string, record: Uint8Array): Promise<void>;
+  requireUsable(tenant: string, user: string, record: Uint8Array): Promise<void>;
   /**
    * Creates the user if absent.
    *
@@ -35,9 +36,10 @@ export function createRegistering(
 ): Registering {
   const setup = () => keyring.active('opaque-setup');
   return {
-    answer: (user, request) => engine.registrationResponse(setup().material, user, request),
-    async requireUsable(user, record) {
-      await engine.loginStart(setup().material, user, record, SOME_KE1);
+    answer: (tenant, user, request) =>
+      engine.registrationResponse(setup().material, credentialIdOf(tenant, user), request),
+    async requireUsable(tenant, user, record) {
+      await engine.loginStart(setup().material, credentialIdOf(tenant, user), record, SOME_KE1);
     },
     async keep(tenant, user, record, replace) {
       const registration = { record, setup: setup().kid, createdAtMs: clock.nowMs() };

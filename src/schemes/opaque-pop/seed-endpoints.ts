@@ -9,6 +9,7 @@ import { identifier } from '../../core/settings.ts';
 import { toHex } from '../../encoding/bytes.ts';
 import { refusedAs, type EndpointParts } from './endpoints.ts';
 import { hex } from './fields.ts';
+import { chargeGuess } from './guesses.ts';
 import { finishLogin, startLogin } from './login.ts';
 import { LOGIN_ID_BYTES, OPAQUE_BYTES } from './message.ts';
 
@@ -55,7 +56,8 @@ export function seedEndpoints(parts: EndpointParts): readonly Endpoint[] {
 }
 
 /** Anybody may make an account that does not exist. One that does, password or not, is left alone: an operator or another scheme made it. */
-function openRegistration({ resources, registering }: EndpointParts): readonly Endpoint[] {
+function openRegistration(parts: EndpointParts): readonly Endpoint[] {
+  const { resources, registering } = parts;
   return [
     defineEndpoint({
       listener: 'issuer',
@@ -64,9 +66,10 @@ function openRegistration({ resources, registering }: EndpointParts): readonly E
       bucket: 'issuer',
       body: v.strictObject({ username, reg_request_hex: hex(OPAQUE_BYTES.registrationRequest) }),
       subject: (body) => body.username,
-      handle: ({ body }) =>
+      handle: ({ body, source }) =>
         refusedAs('seed', async () => {
-          const response = await registering.answer(body.username, body.reg_request_hex);
+          chargeGuess(parts, { tenant: TENANT, user: body.username, source });
+          const response = await registering.answer(TENANT, body.username, body.reg_request_hex);
           return { status: 200, body: { reg_response_hex: toHex(response) } };
         }),
     }),
@@ -79,7 +82,7 @@ function openRegistration({ resources, registering }: EndpointParts): readonly E
       subject: (body) => body.username,
       handle: ({ body }) =>
         refusedAs('seed', async () => {
-          await registering.requireUsable(body.username, body.reg_upload_hex);
+          await registering.requireUsable(TENANT, body.username, body.reg_upload_hex);
           if ((await resources.users.current(TENANT, body.username)) !== null)
             throw new HttpProblem('conflict', 'the user exists');
           await registering.keep(TENANT, body.username, body.reg_upload_hex, false);

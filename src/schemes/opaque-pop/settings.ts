@@ -73,10 +73,10 @@ export const settings = v.pipe(
           loginPerUserAndAddress: bucket(
             '10/m',
             10,
-            'Logins begun, per address and user: each lets the client test one guess.',
+            'Logins and registrations begun, per address and user: each lets the client test one guess.',
           ),
-          loginPerUser: bucket('30/m', 60, 'Logins begun, per user: the bound on guessing from many addresses.'),
-          loginPerAddress: bucket('60/m', 60, 'Logins begun, per address. Raise it where many users share one.'),
+          loginPerUser: bucket('30/m', 60, 'The same, per user: the bound on guessing from many addresses.'),
+          loginPerAddress: bucket('60/m', 60, 'The same, per address. Raise it where many users share one.'),
         }),
         v.description('Buckets.'),
       ),
