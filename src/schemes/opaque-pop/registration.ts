@@ -46,9 +46,11 @@ export function createRegistering(
       await users.ensure(tenant, user);
       if (await registrations.create(tenant, user, registration)) return;
       const before = replace ? await registrations.find(tenant, user) : null;
-      if (before === null || !(await registrations.replace(tenant, user, before, registration)))
-        throw new HttpProblem('conflict', 'the user has a record');
-      // After the record: raised before it, a login with the old password in between would outlive the change.
+      if (before === null) throw new HttpProblem('conflict', 'the user has a record');
+      // Before the record: where sessions can't be ended, nothing is changed. And after it: for those of logins in between.
+      await users.raiseEpoch(tenant, user);
+      if (!(await registrations.replace(tenant, user, before, registration)))
+        throw new HttpProblem('conflict', 'the user has another record by now');
       await users.raiseEpoch(tenant, user);
     },
   };
