@@ -12,11 +12,12 @@
  * A session is made by `put` and moved by `swap` only: a `put` could bring back one that a logout has just deleted.
  */
 import { claimExpiresAtMs } from '../../core/clock.ts';
+import { Fault } from '../../core/fault.ts';
 import type { Resources } from '../../core/scheme.ts';
 import { Secret } from '../../core/secret.ts';
 import type { ClaimResult } from '../../core/store.ts';
-import { decodeBase64url, encodeBase64url } from '../../encoding/base64url.ts';
-import { STRICT_KEY_BYTES, type Profile } from './message.ts';
+import { encodeBase64url } from '../../encoding/base64url.ts';
+import { decodeExactly, STRICT_KEY_BYTES, type Profile } from './message.ts';
 import { SEED_KEY_BYTES } from './seed-message.ts';
 import { sealedAs } from './sealed.ts';
 
@@ -50,6 +51,8 @@ interface Stored {
   readonly absUntil: number;
 }
 
+const KEY_BYTES: Readonly<Record<Profile, number>> = { strict: STRICT_KEY_BYTES, seed: SEED_KEY_BYTES };
+
 export interface SessionState {
   start(tenant: string, sid: string, session: Session): Promise<void>;
   /** Of an unknown session one that costs as much to find and to verify against. @throws {Fault} `sealed` */
@@ -81,7 +84,7 @@ export function createSessions(resources: Resources, idleMs: number): SessionSta
   const sealedNobody: Partial<Record<Profile, string>> = {};
 
   function nobodyOf(profile: Profile): Stored {
-    const k = encodeBase64url(random(profile === 'strict' ? STRICT_KEY_BYTES : SEED_KEY_BYTES));
+    const k = encodeBase64url(random(KEY_BYTES[profile]));
     const nowMs = clock.nowMs();
     return { v: 1, user: 'nobody', profile, k, epoch: 0, at: nowMs, absUntil: nowMs };
   }
@@ -106,8 +109,10 @@ export function createSessions(resources: Resources, idleMs: number): SessionSta
       const key = keyOf(tenant, sid);
       const text = await store.get(key);
       const { v, user, profile, k, epoch, at, absUntil } = text === null ? openNobody(sought) : sealed.open(key, text);
-      const secret = new Secret(decodeBase64url(k) ?? new Uint8Array(0));
-      const session = { user, profile, key: secret, epoch, atMs: at, absUntilMs: absUntil };
+      const raw = decodeExactly(k, KEY_BYTES[profile]);
+      // A key of no bytes is one that everybody has.
+      if (raw === undefined) throw new Fault('sealed', 'a session that is none of ours');
+      const session = { user, profile, key: new Secret(raw), epoch, atMs: at, absUntilMs: absUntil };
       return { ...session, isKnown: text !== null, text: text ?? '', version: v };
     },
     async slide(tenant, sid, session, nowMs) {

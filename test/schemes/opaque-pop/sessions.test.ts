@@ -1,6 +1,7 @@
 /** Sessions and the requests made in them. Numbers name the tests that must exist for this scheme. */
 import { describe, expect, test } from '@jest/globals';
 import { CountersignError } from '../../../src/core/client-error.ts';
+import { Secret } from '../../../src/core/secret.ts';
 import { hmacSha256 } from '../../../src/crypto/mac.ts';
 import { randomBytes } from '../../../src/crypto/random.ts';
 import { encodeBase64url } from '../../../src/encoding/base64url.ts';
@@ -266,6 +267,26 @@ describe('11. who reads the store', () => {
     world.ring = ring;
     expect(await outcomeOf(world.judge(await world.sign(session)))).toBe('allow');
   });
+
+  test.each(['strict', 'seed'] as const)(
+    '%s: a session without a whole key is a fault sealed, never one whose key everybody has',
+    async (profile) => {
+      const at = createSchemeWorld(opaquePop, { settings: { profiles: ['strict', 'seed'] } });
+      const client = await loggedIn(at, profile);
+      for (const key of [new Uint8Array(0), client.key.subarray(1)]) {
+        await createSessions(at.resources, IDLE_MS).start('default', client.sid, {
+          user: 'alice',
+          profile,
+          key: new Secret(key),
+          epoch: 0,
+          atMs: START_MS,
+          absUntilMs: START_MS + ABSOLUTE_MS,
+        });
+        const proof = profile === 'seed' ? await signed(at, { ...client, key }, GET) : await signed(at, client, GET);
+        expect((await faultOf(at.judge(proof))).reason).toBe('sealed');
+      }
+    },
+  );
 
   test('a dump and a recorded login give no MAC that is accepted: without the ring nothing opens', async () => {
     const world = await popWorld();
