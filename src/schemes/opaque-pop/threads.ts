@@ -73,8 +73,19 @@ export function createThreads<Job, Outcome>(options: ThreadsOptions): Threads<Jo
     const task = busy.get(thread);
     if (!busy.delete(thread)) return;
     task?.reject(new Fault('internal', 'a thread ended in the middle of a job', { cause }));
-    const next = nextWaiting();
-    if (next !== undefined) give(start(), next);
+    startForNext();
+  }
+
+  /** A machine without room for another thread throws here, where nobody above would catch it: then all who wait are told. */
+  function startForNext(): void {
+    const task = nextWaiting();
+    if (task === undefined) return;
+    try {
+      give(start(), task);
+    } catch (cause) {
+      task.reject(new Fault('internal', 'no thread could be started', { cause }));
+      startForNext();
+    }
   }
 
   function nextWaiting(): Task<Job, Outcome> | undefined {

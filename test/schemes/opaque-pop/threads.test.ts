@@ -111,6 +111,17 @@ test('a program that can not start makes faults, one per job, and no loop', asyn
   expect(reasons).toEqual(['internal', 'internal', 'internal']);
 });
 
+test('a machine that has no room for another thread makes faults, and the process lives', async () => {
+  const file = new URL('./threads/answering.ts', import.meta.url);
+  const threads = createThreads<Job, number>({ file, count: 1, maxWaiting: 4, onWaiting() {} });
+  opened.push(threads);
+  const jobs = [threads.run({ die: 'throw' }, () => {}), ...[1, 2].map((double) => threads.run({ double }, () => {}))];
+  // From here on the constructor of a thread throws, as it does when the system refuses one.
+  file.href = 'https://example.com/none.ts';
+  const reasons = await Promise.all(jobs.map(async (job) => (await faultOf(job)).reason));
+  expect(reasons).toEqual(['internal', 'internal', 'internal']);
+});
+
 test('closed, it does what is under way and what comes late, and keeps no thread', async () => {
   const { threads, run } = open(1);
   const hold = newHold();
