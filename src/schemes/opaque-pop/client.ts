@@ -92,6 +92,7 @@ export async function changePassword(
 
 /** Ends the session on the server. @throws {CountersignError} `signature_invalid` when it had ended already. */
 export async function logOut(issuer: IssuerConnection, { sid, key, tenant }: PasswordSession): Promise<void> {
+  await issuer.parameters(); // From here on the connection knows the server's time, whatever this machine's clock says.
   const fresh = { sid, tsMs: Math.floor(issuer.nowMs()), nonce: newNonce() };
   const mac = await hmac(key, logoutMessage(fresh));
   const text = { nonce: encodeBase64url(fresh.nonce), mac: encodeBase64url(mac) };

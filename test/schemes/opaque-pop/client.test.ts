@@ -3,6 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import { CountersignError } from '../../../src/core/client-error.ts';
 import type { IssuerConnection, OutgoingRequest } from '../../../src/core/signer.ts';
 import { createClient } from '../../../src/client/client.ts';
+import { connectIssuer } from '../../../src/client/connect.ts';
 import { encodeBase64url } from '../../../src/encoding/base64url.ts';
 import {
   exportSession,
@@ -232,6 +233,13 @@ test.each([
   const thrown = (await rejectionOf(importSession(text))) as CountersignError;
   expect(thrown.code).toBe('key_unusable');
   if (text !== '') expect(thrown.message).not.toContain(text);
+});
+
+test("a logout has the server's time from its first call on, whatever this machine's clock says", async () => {
+  const world = await popWorld(); // Which stands at 2023.
+  await world.register('alice');
+  const held = await world.logIn('alice');
+  await logOut(connectIssuer({ scheme: 'opaque-pop', baseUrl: world.url }), held);
 });
 
 test('tenants are named in every call that has one', async () => {
