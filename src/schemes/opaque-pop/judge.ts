@@ -1,6 +1,6 @@
 /**
  * Judges one MAC, of a request or of a logout: made just now, with the key of a live session, of a user in good standing, for the first
- * time? What the MAC covers, and in which form it came, is `verify.ts` and `logout.ts`.
+ * time? What the MAC covers, and in which form it came, is `verify.ts` and `endpoints.ts`.
  */
 import { requireAfterHorizon, within } from '../../core/clock.ts';
 import { deny } from '../../core/decision.ts';
