@@ -31,8 +31,8 @@ export function createExporter(env: OtelEnvironment, version: string): Exporter 
       ...(env['OTEL_SERVICE_NAME'] !== undefined && { 'service.name': env['OTEL_SERVICE_NAME'] }),
     }),
   };
-  let waiting: Span[] = [];
-  let sending: Promise<void> = Promise.resolve();
+  const waiting: Span[] = [];
+  let sending: Promise<void> | undefined;
 
   async function post(spans: readonly Span[]): Promise<void> {
     const body = JSON.stringify({
@@ -46,33 +46,37 @@ export function createExporter(env: OtelEnvironment, version: string): Exporter 
     }
   }
 
-  function flush(): void {
-    if (waiting.length === 0) return;
-    const batch = waiting.slice(0, MAX_BATCH);
-    waiting = waiting.slice(MAX_BATCH);
-    sending = sending.then(() => post(batch));
+  async function sendWaiting(): Promise<void> {
+    while (waiting.length > 0) await post(waiting.splice(0, MAX_BATCH));
   }
 
-  const timer = setInterval(flush, FLUSH_MS).unref();
+  /** One request at a time: batches that queue up behind a collector that hangs would have no end. */
+  function flush(): Promise<void> {
+    sending ??= sendWaiting().finally(() => {
+      sending = undefined;
+    });
+    return sending;
+  }
+
+  const timer = setInterval(() => void flush(), FLUSH_MS).unref();
   return {
     send(spans) {
       if (waiting.length + spans.length <= MAX_WAITING) waiting.push(...spans);
     },
     async close(withinMs) {
       clearInterval(timer);
-      while (waiting.length > 0) flush();
       const late = Promise.withResolvers<void>();
       const cut = setTimeout(late.resolve, withinMs);
-      await Promise.race([sending, late.promise]);
+      await Promise.race([flush(), late.promise]);
       clearTimeout(cut);
     },
   };
 }
 
 function endpointOf(env: OtelEnvironment): string {
-  const whole = env['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'];
+  const { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: whole, OTEL_EXPORTER_OTLP_ENDPOINT: base } = env;
   if (whole !== undefined && whole !== '') return whole;
-  return `${(env['OTEL_EXPORTER_OTLP_ENDPOINT'] ?? DEFAULT_ENDPOINT).replace(/\/$/, '')}/v1/traces`;
+  return `${(base === undefined || base === '' ? DEFAULT_ENDPOINT : base).replace(/\/$/, '')}/v1/traces`;
 }
 
 /** `key=value,key=value`, values percent-encoded. */

@@ -1,6 +1,7 @@
 /** Traces: whose they are, what they tell, what they never tell, and that a collector gets them, one that is away costs nothing. */
-import { createServer, type IncomingHttpHeaders } from 'node:http';
 import { once } from 'node:events';
+import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { StoreFault } from '../../src/core/fault.ts';
@@ -237,4 +238,25 @@ describe('a collector', () => {
     const counts = seen.map(({ spans }) => spans.length);
     expect(counts).toEqual([512, 512, 512, 512]);
   });
+
+  test('that takes requests and never answers holds one batch besides those that wait', async () => {
+    const held: ServerResponse[] = [];
+    let spans = 0;
+    const server = createServer((request, response) => {
+      request.setEncoding('utf8').on('data', (text: string) => (spans += text.split('"spanId"').length - 1));
+      if (held.length === 0) held.push(response);
+      else request.on('end', () => response.end('{}'));
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    closing.push(() => server.close());
+    const { port } = server.address() as { port: number };
+    const exporter = createExporter({ OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}` }, '1.2.3');
+    for (let round = 0; round < 4; round += 1) {
+      for (let count = 0; count < 3000; count += 1) exporter.send([span]);
+      await sleep(1000); // Its clock for sending ticks meanwhile.
+    }
+    held[0]?.end('{}');
+    await exporter.close(5000);
+    expect(spans).toBeLessThanOrEqual(2048 + 512);
+  }, 20_000);
 });
