@@ -16,22 +16,15 @@ const MANY = 5;
 /** @param random from 0 to 1: workers that crashed together don't come back together. */
 export function createRestarts(clock: Clock, random: () => number): Restarts {
   const inARow = new Map<string, number>();
-  let recent: number[] = [];
-  const forget = () => {
-    recent = recent.filter((atMs) => clock.monotonicMs() - atMs < MINUTE_MS);
-  };
+  /** Times of the last ones, as many as are too many. */
+  let recent: readonly number[] = [];
   return {
     crashed(slot, livedMs) {
-      forget();
-      if (recent.length <= MANY) recent.push(clock.monotonicMs());
-      else recent[MANY] = clock.monotonicMs();
+      recent = [...recent, clock.monotonicMs()].slice(-(MANY + 1));
       const count = livedMs >= MINUTE_MS ? 1 : (inARow.get(slot) ?? 0) + 1;
       inARow.set(slot, count);
       return Math.min(FIRST_MS * 2 ** (count - 1), LONGEST_MS) * (0.8 + 0.4 * random());
     },
-    tooMany() {
-      forget();
-      return recent.length > MANY;
-    },
+    tooMany: () => recent.length > MANY && clock.monotonicMs() - (recent[0] ?? 0) < MINUTE_MS,
   };
 }

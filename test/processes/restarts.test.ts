@@ -32,3 +32,14 @@ test('the sixth crash within a minute is one too many, and a minute without any 
   clock.advance(1);
   expect(restarts.tooMany()).toBe(false);
 });
+
+test('crashes that go on are too many all along', () => {
+  const clock = createFakeClock(0);
+  const restarts = createRestarts(clock, middle);
+  for (let crash = 0; crash < 5; crash += 1) restarts.crashed(`check ${crash}`, 0);
+  for (let second = 0; second < 200; second += 1) {
+    restarts.crashed('check 1', 1000);
+    expect([second, restarts.tooMany()]).toEqual([second, true]);
+    clock.advance(1000);
+  }
+});
