@@ -26,7 +26,7 @@ const LOOK_MS = 1000;
 const AGE_GRACE_MS = 5000;
 
 export function createSessions(
-  { maxConcurrentStreams, maxConnectionAge }: CheckListener,
+  { maxConcurrentStreams, maxConnectionAge }: Pick<CheckListener, 'maxConcurrentStreams' | 'maxConnectionAge'>,
   onCall: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void,
 ): Sessions {
   const options: ServerOptions = {
@@ -40,11 +40,16 @@ export function createSessions(
   };
   const sessions = new Set<ServerHttp2Session>();
   const stalls = createStallWatch();
+  let isDraining = false;
 
   return {
     open(connection) {
-      const session = handshake(connection, options);
-      if (session === undefined) return;
+      // One whose TLS handshake took long comes when all others have been told to go.
+      const session = isDraining ? undefined : handshake(connection, options);
+      if (session === undefined) {
+        connection.destroy();
+        return;
+      }
       sessions.add(session);
       session.on('error', () => session.destroy());
       session.on('stream', (stream, headers) => {
@@ -66,6 +71,7 @@ export function createSessions(
       for (const session of [...sessions].slice(-count)) retire(session);
     },
     async drain(timeoutMs) {
+      isDraining = true;
       const ended = Array.from(sessions, (session) => new Promise<void>((resolve) => session.on('close', resolve)));
       // One GOAWAY with the last call that was taken: later ones come back to the proxy as refused, to be asked again elsewhere.
       // The usual announcement before it, "all streams", can't be used: Node would drop calls that it promises to serve.
@@ -89,7 +95,6 @@ function handshake(connection: Socket, options: ServerOptions): ServerHttp2Sessi
     session.setLocalWindowSize(WINDOW_BYTES);
     return session;
   } catch {
-    connection.destroy();
     return undefined;
   }
 }
