@@ -14,8 +14,8 @@ export interface Account {
 }
 
 /**
- * Where accounts are listed the look-ups are the same whatever comes of them. The record is read past the cache: a key that was taken
- * away on another replica must not buy a token here that lives for another ten minutes.
+ * The look-ups are the same whatever comes of them: time does not tell which keys have a user. The record is read past the cache: a
+ * key that was taken away on another replica must not buy a token here that lives for another ten minutes.
  *
  * @param thumbprint of `jwk`, 43 characters.
  * @returns undefined when the key is nobody's, or may not be used here, and accounts are `listed`.
@@ -30,11 +30,10 @@ export async function accountOf(
 ): Promise<Account | undefined> {
   const owner = await directory.byThumbprint(tenant, thumbprint);
   const record = await users.current(tenant, owner?.user ?? thumbprint);
+  // The record of the key's own name. Of a tombstone only the epoch counts: what was revoked with it stays revoked.
+  const own = accounts === 'open' ? await directory.record(tenant, thumbprint) : null;
   if (owner !== null && mayLogIn(record, owner.kid, jwk, nowMs)) return listed(record);
   if (accounts !== 'open') return undefined;
-
-  // The record of the key's own name. Of a tombstone only the epoch counts: what was revoked with it stays revoked.
-  const own = await directory.record(tenant, thumbprint);
   return { subject: thumbprint, epoch: own?.epoch ?? 0, isDisabled: own?.disabled === true && !own.deleted };
 }
 

@@ -39,7 +39,7 @@ export function clientChallenge({ key, tenant }: ClientChallengeCredential): Sig
       const other = loggingIn.get(site);
       if (other === undefined) return shared(site, logInOnce(site, issuer));
       // One login for all that wait. If its own request was given up, the next one logs in.
-      const outcome = await other.catch((thrown: unknown) => (isAbort(thrown) ? undefined : Promise.reject(thrown)));
+      const outcome = await other.catch((thrown: unknown) => (isGivenUp(thrown) ? undefined : Promise.reject(thrown)));
       if (outcome !== undefined) return outcome;
     }
   }
@@ -107,9 +107,9 @@ function isGood({ expiresAtMs }: HeldToken, nowMs: number): boolean {
   return within(nowMs + RENEW_BEFORE_MS, expiresAtMs, Number.MAX_SAFE_INTEGER);
 }
 
-function isAbort(thrown: unknown): boolean {
-  const name = typeof thrown === 'object' && thrown !== null && 'name' in thrown ? thrown.name : undefined;
-  return name === 'AbortError' || name === 'TimeoutError';
+/** The reason is the caller's own, anything but the issuer's refusal and the `TypeError` by which `fetch` says that nobody answers. */
+function isGivenUp(thrown: unknown): boolean {
+  return !(thrown instanceof CountersignError) && !(Error.isError(thrown) && thrown.name === 'TypeError');
 }
 
 async function sha256(bytes: Uint8Array): Promise<Uint8Array> {

@@ -75,7 +75,7 @@ export async function logIn(
   const minted = mintToken(key(), { ...grant, issuerUrl, subject, epoch, keyThumbprint, tenant }, { nowMs, random });
   requireTime(call);
   // Claim last: a nonce must not be spendable by someone who can't sign.
-  const spent = await state.spend(tenant, login.spent, call.owner, login.tsMs + login.windowMs);
+  const spent = await state.spend(login.spent, call.owner, login.tsMs + login.windowMs);
   if (spent === 'taken') deny('replayed', 'login was spent by another request');
   return { ...minted, subject };
 }

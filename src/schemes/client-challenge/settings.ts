@@ -138,6 +138,10 @@ export const settings = v.pipe(
     'seedHs256 only with the profile "seed": it would have no effect',
   ),
   v.check(
+    ({ profiles, binding }) => binding !== 'required' || !profiles.includes('seed'),
+    'binding "required" only without the profile "seed": its logins name no key, so their tokens would be bound to none',
+  ),
+  v.check(
     ({ maxLifetime, ...others }) =>
       maxLifetime === undefined || within(longestLifetime(others), maxLifetime, Number.MAX_SAFE_INTEGER),
     'maxLifetime to be no shorter than the lifetimes of the enabled profiles: their tokens would be refused',

@@ -6,7 +6,8 @@
  * | login, `strict` | `c`: `login`, thumbprint[32], nonce[16] | owner | to the end of its window | accept, hence the horizon |
  * | login, `seed` | `c`: `seed-login`, key[32], message | owner | to the end of its window | accept, hence the horizon |
  *
- * The key is in the parts, so that nobody can spend another's nonce.
+ * The key is in the parts, so that nobody can spend another's nonce. The tenant is not: no login says by its signature which one it is
+ * for, so spent in one it is spent in all.
  */
 import { claimExpiresAtMs } from '../../core/clock.ts';
 import type { Resources } from '../../core/scheme.ts';
@@ -18,7 +19,7 @@ export type SpentLogin =
 
 export interface LoginState {
   /** @param validUntilMs last instant at which the login is fresh. @throws {StoreFault} */
-  spend(tenant: string, login: SpentLogin, owner: string, validUntilMs: number): Promise<ClaimResult>;
+  spend(login: SpentLogin, owner: string, validUntilMs: number): Promise<ClaimResult>;
 }
 
 export function createLoginState({
@@ -27,7 +28,7 @@ export function createLoginState({
   skewMs,
 }: Pick<Resources, 'store' | 'storeKey' | 'skewMs'>): LoginState {
   return {
-    spend: (tenant, login, owner, validUntilMs) =>
-      store.claim(storeKey('c', tenant, ...login), owner, claimExpiresAtMs(validUntilMs, skewMs)),
+    spend: (login, owner, validUntilMs) =>
+      store.claim(storeKey('c', 'default', ...login), owner, claimExpiresAtMs(validUntilMs, skewMs)),
   };
 }

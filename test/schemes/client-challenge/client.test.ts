@@ -106,14 +106,27 @@ describe('the signer', () => {
     expect(await headerOf(signer, issuer)).toBe('Bearer t2.b.c');
   });
 
-  test('a request that is given up takes nobody with it: the next one logs in', async () => {
+  test.each([
+    ['as usual', new DOMException('given up', 'AbortError')],
+    ['for a reason of its own', new Error('the user left')],
+    ['for one that is no error', 'the user left'],
+  ])('a request that is given up %s takes nobody with it: the next one logs in', async (_how, reason) => {
     const { signer, issuer, logins } = setup((_login, count) => {
-      if (count === 1) throw new DOMException('given up', 'AbortError');
+      if (count === 1) throw reason;
       return granted(count);
     });
     const outcomes = await Promise.allSettled([1, 2, 3].map(() => headerOf(signer, issuer)));
     expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'fulfilled', 'fulfilled']);
     expect(logins).toHaveLength(2);
+  });
+
+  test('an issuer that does not answer is told to all who wait', async () => {
+    const { signer, issuer, logins } = setup(() => {
+      throw new TypeError('fetch failed');
+    });
+    const outcomes = await Promise.allSettled([1, 2, 3].map(() => headerOf(signer, issuer)));
+    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
+    expect(logins).toHaveLength(1);
   });
 
   test('a token for one site is never sent to another', async () => {

@@ -408,6 +408,18 @@ describe('accounts', () => {
       expect(await world.judge(carrying(GET, String(token)))).toMatchObject({ subject, attributes: {} });
     });
 
+    test('a key that has a user costs a stranger’s look-ups: time does not tell which keys have one', async () => {
+      const verbs = [];
+      for (const who of [key, stranger]) {
+        world.clock.advance(5_000); // Nothing is cached.
+        world.store.calls.length = 0;
+        const forged = { ...strictLogin(who, START_MS), signature: encodeBase64url(new Uint8Array(64).fill(1)) };
+        expect(await codeOf(login(forged))).toBe('signature_invalid');
+        verbs.push(world.store.calls.map(({ verb, key: name }) => [verb, name.slice(0, 2)]));
+      }
+      expect(verbs[1]).toEqual(verbs[0]);
+    });
+
     test('a listed key is its user still, and one that may not be used here is a stranger', async () => {
       expect(await login(fresh())).toMatchObject({ subject: 'alice' });
       await registered(world, 'bob', stranger, { uses: ['challenge-signature'] });
@@ -448,6 +460,14 @@ describe('tenants', () => {
     expect(await codeOf(world.judge(carrying(GET, token)))).toBe('signature_invalid');
     expect(await world.judge(carrying(GET, token), { policy: { tenant: 'other' } })).toMatchObject({ subject: 'bob' });
   });
+});
+
+test('a login that was spent in one tenant is replayed in every other: which one it is for is not signed', async () => {
+  await registered(world, 'bob', key, { tenant: 'other' });
+  const body = fresh();
+  expect(await outcome(body)).toBe('allow');
+  expect(await outcome({ ...body, tenant: 'other' })).toBe('replayed');
+  expect(await outcome(fresh({ tenant: 'other' }))).toBe('allow');
 });
 
 describe('binding', () => {

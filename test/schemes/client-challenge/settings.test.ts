@@ -63,6 +63,7 @@ test.each([
   [{ profiles: ['seed'], maxLifetime: '23h' }],
   [{ algorithm: 'HS256' }],
   [{ binding: true }],
+  [{ binding: 'required', profiles: ['strict', 'seed'] }],
   [{ seedHs256: { secretFile: '/s', kid: 'k' } }],
   [{ profiles: ['seed'], seedHs256: { secretFile: 's', kid: 'k' } }],
   [{ profiles: ['seed'], seedHs256: { secretFile: '/s' } }],
@@ -83,6 +84,7 @@ test.each([
   [{ seedLifetime: '1m' }],
   [{ seedLabel: 'a_B-9' }],
   [{ maxLifetime: '10m' }],
+  [{ binding: 'offered', profiles: ['strict', 'seed'] }],
   [{ profiles: ['seed'], seedHs256: { secretFile: '/s', kid: 'k' } }],
 ])('takes %j', (given) => {
   expect(isTaken(given)).toBe(true);
