@@ -30,6 +30,8 @@ export interface Invitation {
   readonly scheme: string;
   /** It may overwrite what the user has already. */
   readonly replace: boolean;
+  /** The user's when it was issued, 0 where accounts name themselves: it ends with the user's epoch. */
+  readonly epoch: number;
   /** Unix ms, exclusive. */
   readonly expiresAt: number;
 }

@@ -117,11 +117,13 @@ export function createDirectory(options: DirectoryOptions): UserRecords {
   }
 
   // The store is asked for users of the file too: without that look, time would tell who is in it.
+  const current: UserRecords['current'] = async (tenant, id) => {
+    const stored = await load(userKeyOf(tenant, id));
+    return fixedUser(tenant, id) ?? stored;
+  };
+
   const record: Directory['record'] = (tenant, id, { storeFree } = { storeFree: false }) =>
-    cached(userName(tenant, id), storeFree, async () => {
-      const stored = await load(userKeyOf(tenant, id));
-      return fixedUser(tenant, id) ?? stored;
-    });
+    cached(userName(tenant, id), storeFree, () => current(tenant, id));
 
   return {
     record,
@@ -156,9 +158,7 @@ export function createDirectory(options: DirectoryOptions): UserRecords {
       }
       throw new HttpProblem('conflict', 'the user was changed by others five times in a row');
     },
-    async current(tenant, id) {
-      return fixedUser(tenant, id) ?? load(userKeyOf(tenant, id));
-    },
+    current,
     async ownerOf(tenant, thumbprint) {
       const text = await store.get(indexKeyOf(tenant, thumbprint));
       const ofFile = fixedOwner(tenant, encodeBase64url(thumbprint));

@@ -7,7 +7,7 @@ import { deny } from '../core/decision.ts';
 import type { Signatures } from '../core/directory.ts';
 import { HttpProblem } from '../core/http.ts';
 import { isInvitationToken, type Invitations } from '../core/registration.ts';
-import { defineEndpoint, type Endpoint } from '../core/scheme.ts';
+import { defineEndpoint, requireTime, type Endpoint } from '../core/scheme.ts';
 import { keyId, tenantMember } from '../core/settings.ts';
 import { isAcceptableKey, thumbprint } from '../crypto/signatures.ts';
 import { decodeBase64url, encodeBase64url } from '../encoding/base64url.ts';
@@ -51,7 +51,7 @@ export function enrolmentEndpoint({
       signature: v.pipe(v.string(), v.length(86)),
       tenant: tenantMember(),
     }),
-    async handle({ body: { aud, invitation, kid, jwk: given, signature: signatureText, tenant } }) {
+    async handle({ body: { aud, invitation, kid, jwk: given, signature: signatureText, tenant }, ...call }) {
       const jwk = parsePublicJwk(given);
       const signature = decodeBase64url(signatureText);
       if (jwk === undefined || signature === undefined) return deny('malformed', 'jwk or signature');
@@ -65,11 +65,13 @@ export function enrolmentEndpoint({
         signature,
       );
       if (!isSigned) deny('signature_invalid', 'the key did not sign this enrolment');
+      requireTime(call);
       const invited = await invitations.spend(tenant, scheme, invitation);
       if (invited?.user == null) return deny('signature_invalid', 'no such invitation');
 
       const subject = invited.user;
-      const { isNewUse } = await keys.add(tenant, subject, { kid, jwk, scheme, replace: invited.replace });
+      const { replace, epoch } = invited;
+      const { isNewUse } = await keys.add(tenant, subject, { kid, jwk, scheme, replace, epoch });
       if (!isNewUse) throw new HttpProblem('conflict', 'the key is registered already');
       await audit(`credentials.${scheme}.enrol`, subject);
       return { status: 201, body: { subject, keyId: kid, thumbprint: encodeBase64url(digest) } };

@@ -4,12 +4,13 @@
  */
 import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
+import type { Denial } from '../core/decision.ts';
 import type { UserRecord } from '../core/directory.ts';
 import { identifier, keyId } from '../core/settings.ts';
 import { isAcceptableKey, thumbprint } from '../crypto/signatures.ts';
 import { encodeBase64url } from '../encoding/base64url.ts';
 import { algOf, parsePublicJwk } from '../encoding/jwk.ts';
-import { parseStrictJson } from '../encoding/strict-json.ts';
+import { parseStrictJson, type JsonObject } from '../encoding/strict-json.ts';
 import { attributesSchema } from './attributes.ts';
 import { MAX_KEYS } from './record.ts';
 
@@ -45,7 +46,7 @@ export function readUserFile(file: string, schemes: readonly string[]): Readonly
   };
   const bytes = readFileSync(file);
   if (bytes.length > MAX_FILE_BYTES) expected('at most 16 MiB');
-  const result = v.safeParse(fileSchema, parseStrictJson(bytes));
+  const result = v.safeParse(fileSchema, parsed(bytes, expected));
   if (!result.success) return expected(`{"users":[...]}, see ${v.getDotPath(result.issues[0]) ?? 'the top'}`);
 
   const users = new Map<string, UserRecord>();
@@ -73,4 +74,12 @@ export function readUserFile(file: string, schemes: readonly string[]): Readonly
     });
   }
   return users;
+}
+
+function parsed(bytes: Uint8Array, expected: (what: string) => never): JsonObject {
+  try {
+    return parseStrictJson(bytes);
+  } catch (thrown) {
+    return expected(`a JSON object, got ${(thrown as Denial).detail}`);
+  }
 }

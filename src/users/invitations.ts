@@ -8,14 +8,9 @@ import type { Store } from '../core/store.ts';
 import { scopedStoreKey } from '../crypto/store-key.ts';
 import { encodeBase64url } from '../encoding/base64url.ts';
 import type { UserRecords } from './directory.ts';
+import { parseObject } from './record.ts';
 
 const TOKEN_BYTES = 32;
-
-/** As it stands in the store. */
-interface Stored extends Invitation {
-  /** Of the user when it was issued, 0 where accounts name themselves. */
-  readonly epoch: number;
-}
 
 export function createInvitations({
   store,
@@ -35,18 +30,19 @@ export function createInvitations({
 
   async function read(text: string | null, tenant: string, scheme: string): Promise<Invitation | null> {
     if (text === null) return null;
-    const { epoch, ...invitation } = JSON.parse(text) as Stored;
+    const invitation = parseObject(text) as Invitation;
     if (invitation.scheme !== scheme) return null;
     if (!within(clock.nowMs(), invitation.expiresAt - 1, Number.MAX_SAFE_INTEGER)) return null;
-    return epoch === (await epochOf(tenant, invitation.user)) ? invitation : null;
+    return invitation.epoch === (await epochOf(tenant, invitation.user)) ? invitation : null;
   }
 
   return {
     async issue(tenant, { scheme, user, replace, ttlMs }) {
       const token = encodeBase64url(random(TOKEN_BYTES));
       const expiresAtMs = clock.nowMs() + ttlMs;
-      const stored: Stored = { user, scheme, replace, epoch: await epochOf(tenant, user), expiresAt: expiresAtMs };
-      await store.put(keyOf('o', tenant, token), JSON.stringify({ v: 1, ...stored }), ttlMs);
+      const epoch = await epochOf(tenant, user);
+      const invitation: Invitation = { user, scheme, replace, epoch, expiresAt: expiresAtMs };
+      await store.put(keyOf('o', tenant, token), JSON.stringify({ v: 1, ...invitation }), ttlMs);
       return { token, expiresAtMs };
     },
     async find(tenant, scheme, token) {

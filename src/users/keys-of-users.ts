@@ -20,6 +20,8 @@ export interface NewKey {
   readonly expiresAt?: number | null;
   /** Another key under the same id gives way to this one. */
   readonly replace: boolean;
+  /** The user's, by which the key was admitted: with another one it is refused. Absent: any. */
+  readonly epoch?: number;
 }
 
 export interface UserKeys extends UserWrites {
@@ -27,7 +29,7 @@ export interface UserKeys extends UserWrites {
    * Creates the user if absent. The same key again adds the scheme to its uses.
    *
    * @returns whether the scheme could not use this key before, and whether the key is new.
-   * @throws {HttpProblem} `conflict`: another key under the id, the key under another id or user, or too many keys.
+   * @throws {HttpProblem} `conflict`: another key under the id, the key under another id or user, too many keys, or another epoch.
    */
   add(tenant: string, user: string, key: NewKey): Promise<{ isNewKey: boolean; isNewUse: boolean }>;
   /** The scheme leaves the uses of one key; a key without uses is removed. @returns false without such a key. */
@@ -168,6 +170,8 @@ export function revived(before: UserRecord | null): RecordChange {
 
 function mergeKey(before: UserRecord | null, key: NewKey, nowMs: number): RecordChange {
   const base = before === null || before.deleted ? revived(before) : before;
+  if (key.epoch !== undefined && key.epoch !== base.epoch)
+    throw new HttpProblem('conflict', 'the user was deleted or revoked meanwhile');
   const known = base.keys.find(({ kid }) => kid === key.kid);
   if (known !== undefined && isSameKey(known.jwk, key.jwk)) {
     const uses = known.uses.includes(key.scheme) ? known.uses : [...known.uses, key.scheme];

@@ -12,7 +12,7 @@ export const REMOVED = '{}';
 
 /** @throws {Fault} `protocol`: records are ours alone, so one that can't be read is damage, never an absent user. */
 export function parseUserRecord(text: string): UserRecord {
-  const value = parse(text) as { [Member in keyof UserRecord]?: unknown };
+  const value = parseObject(text) as { [Member in keyof UserRecord]?: unknown };
   const isRecord =
     Number.isSafeInteger(value.v) &&
     typeof value.user === 'string' &&
@@ -48,13 +48,14 @@ export interface KeyOwner {
 /** @returns null for an entry that was removed. @throws {Fault} `protocol` */
 export function parseKeyOwner(text: string): KeyOwner | null {
   if (text === REMOVED) return null;
-  const { user, kid } = parse(text) as Partial<KeyOwner>;
+  const { user, kid } = parseObject(text) as Partial<KeyOwner>;
   if (typeof user !== 'string' || typeof kid !== 'string')
     throw new Fault('protocol', 'a key index entry that is none of ours');
   return { user, kid };
 }
 
-function parse(text: string): object {
+/** @throws {Fault} `protocol` */
+export function parseObject(text: string): object {
   try {
     const value: unknown = JSON.parse(text);
     if (typeof value === 'object' && value !== null) return value;

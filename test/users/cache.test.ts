@@ -104,6 +104,7 @@ describe('a user of the file', () => {
     expect(await looks(() => records.byThumbprint(T, name))).toEqual(
       await looks(() => records.byThumbprint(T, stranger)),
     );
+    expect(await looks(() => records.current(T, 'alice'))).toEqual(await looks(() => records.current(T, 'nobody')));
   });
 
   test('wins over a record of its name', async () => {

@@ -71,6 +71,6 @@ test.each<[string, unknown]>([
   expect(() => read(content)).toThrow(file);
 });
 
-test.each(['', '{', '[]', '{"users":[]}{}', '{"users":[],"users":[]}'])('refuses %j', (text) => {
-  expect(() => read(text)).toThrow('');
+test.each(['', '{', '[]', '{"users":[]}{}', '{"users":[],"users":[]}'])('refuses %j, naming the file', (text) => {
+  expect(() => read(text)).toThrow(file);
 });

@@ -60,6 +60,38 @@ test('refuses an invitation at its end, which is exclusive, though the store sti
   expect(await invitations.spend(T, invite.scheme, token)).toBeNull();
 });
 
+test('an invitation ends with its user also while it is being used: conflict, and who was deleted stays deleted', async () => {
+  const { call, invitations, records, store, replica } = usersWorld();
+  await call('PUT', '/admin/v1/users', { subject: 'alice' });
+  const { token } = await invitations.issue(T, invite);
+  const swap = store.swap.bind(store);
+  let swaps = 0;
+  store.swap = async (...change) => {
+    swaps += 1;
+    // The first is the index: the invitation is spent by now, and the record not yet written.
+    if (swaps === 1) await replica().keys.deleteUser(T, 'alice');
+    return swap(...change);
+  };
+  await expect(call('POST', ENROL, enrolment(AUDIENCE, token))).rejects.toMatchObject({ code: 'conflict' });
+  expect(await records.current(T, 'alice')).toMatchObject({ deleted: true, epoch: 1, keys: [] });
+});
+
+test('an enrolment that nobody waits for any more is a fault, and leaves the invitation', async () => {
+  const { call, invitations } = usersWorld();
+  const { token } = await invitations.issue(T, invite);
+  const request = enrolment(AUDIENCE, token);
+  await expect(call('POST', ENROL, request, AbortSignal.abort())).rejects.toMatchObject({ reason: 'deadline' });
+  expect((await call('POST', ENROL, request)).status).toBe(201);
+});
+
+test('a damaged invitation is a fault, and nothing of it is told', async () => {
+  const { invitations, store } = usersWorld();
+  const { token } = await invitations.issue(T, invite);
+  store.take = async () => 'alice, not JSON';
+  const thrown: unknown = await invitations.spend(T, invite.scheme, token).catch((error: unknown) => error);
+  expect(thrown).toMatchObject({ reason: 'protocol', message: expect.not.stringContaining('alice') });
+});
+
 test('who lost the key between index and record gives it up with conflict; the other keeps it', async () => {
   const { keys, records, store, replica } = usersWorld();
   const { publicJwk: jwk } = generateKeyPair('Ed25519');

@@ -65,7 +65,12 @@ export function usersWorld(fixed?: Parameters<typeof createDirectory>[0]['fixed'
     forgotten,
     replica,
     /** An endpoint's answer to a body, as its front would ask for it. */
-    async call(method: string, path: string, body: object): Promise<{ status: number; body: Record<string, unknown> }> {
+    async call(
+      method: string,
+      path: string,
+      body: object,
+      signal: AbortSignal = new AbortController().signal,
+    ): Promise<{ status: number; body: Record<string, unknown> }> {
       const endpoint = endpoints.find((one) => one.method === method && one.path === path);
       if (endpoint?.body === undefined) throw new Error(`no endpoint ${method} ${path}`);
       const answer = await endpoint.handle({
@@ -75,7 +80,7 @@ export function usersWorld(fixed?: Parameters<typeof createDirectory>[0]['fixed'
         source: '203.0.113.9',
         owner: 'AAAAAAAAAAAAAAAAAAAAAA',
         receivedAtMs: clock.nowMs(),
-        signal: new AbortController().signal,
+        signal,
       });
       return { status: answer.status, body: answer.body as Record<string, unknown> };
     },
