@@ -105,6 +105,22 @@ describe('what it refuses, and prints nothing secret', () => {
     }
   });
 
+  test("exits 7 for another user's session, and leaves it as it is", async () => {
+    const session = join(folder.path, 'of-alice');
+    expect((await countersign(['curl', ...asAlice('--session', session), ...request()])).exit).toBe(0);
+    const before = readFileSync(session, 'utf8');
+    const asBob = ['--scheme', 'opaque-pop', '--user', 'bob', '--session', session];
+    for (const args of [
+      asBob,
+      [...asBob, '--password-file', passwordFile],
+      [...asBob.with(3, 'alice'), '--tenant', 'acme'],
+    ]) {
+      const { exit, stdout } = await countersign(['curl', ...args, ...request()]);
+      expect([exit, stdout]).toEqual([7, '']);
+    }
+    expect(readFileSync(session, 'utf8')).toBe(before);
+  });
+
   test('exits 2 without password and session, and for a password without its user', async () => {
     expect((await countersign(['curl', '--scheme', 'opaque-pop', ...request()])).exit).toBe(2);
     const nobody = ['--scheme', 'opaque-pop', '--password-file', passwordFile];

@@ -24,7 +24,7 @@ export const opaquePopSigner: TerminalSigner = {
   async signer(values) {
     const file = optional(values, 'session');
     const passwordLogin = loginOf(values, file);
-    const kept = file !== undefined && existsSync(file) ? await readSession(file) : undefined;
+    const kept = file !== undefined && existsSync(file) ? await readSession(file, values) : undefined;
     let signer = kept && opaquePop(kept);
     if (signer === undefined && passwordLogin === undefined) required(values, 'password-file');
     return {
@@ -63,8 +63,12 @@ function loginOf(
   };
 }
 
-async function readSession(file: string): Promise<PasswordSession> {
-  return importSession(readSecret(file).reveal());
+/** Whose it is must be who was asked for: nobody acts as another by a file that was left over. */
+async function readSession(file: string, values: Values): Promise<PasswordSession> {
+  const session = await importSession(readSecret(file).reveal());
+  const { user = session.user, tenant = session.tenant } = values;
+  if (session.user === user && session.tenant === tenant) return session;
+  throw new CountersignError('key_unusable', `${file}: expected a session of this user, not another's`);
 }
 
 function readSecret(file: string): Secret<string> {
