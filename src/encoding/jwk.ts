@@ -23,6 +23,11 @@ export function algOf(jwk: PublicJwk): SignatureAlg {
   return jwk.kty === 'OKP' ? 'Ed25519' : 'ES256';
 }
 
+export function isSameKey(one: PublicJwk, other: PublicJwk): boolean {
+  if (one.x !== other.x) return false;
+  return one.kty === 'EC' ? other.kty === 'EC' && one.y === other.y : other.kty === 'OKP';
+}
+
 /** What RFC 7638 hashes: the required members alone, sorted, without blanks. */
 export function thumbprintInput(jwk: PublicJwk): Uint8Array {
   const { crv, kty, x } = jwk;

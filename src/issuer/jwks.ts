@@ -1,12 +1,12 @@
 /** `/.well-known/jwks.json`: the public keys of the tokens that are issued here. Shared secrets are never among them. */
-import type { Keyring } from '../core/keyring.ts';
+import type { Keyring, RingKey } from '../core/keyring.ts';
 import { sha256Base64url } from '../crypto/digest.ts';
+import { ringSigner } from '../crypto/ring-signer.ts';
 import { utf8 } from '../encoding/bytes.ts';
-import { privateJwk, type StoredKey } from '../keys/ring.ts';
 import type { Answerable } from './server.ts';
 
 export function jwks(ring: Keyring | undefined): Answerable {
-  const members = { keys: (ring?.usable('token-signing') ?? []).map((key) => publicKey(key as StoredKey)) };
+  const members = { keys: (ring?.usable('token-signing') ?? []).map(publicKey) };
   return {
     members,
     headers: [['cache-control', 'public, max-age=300']],
@@ -14,7 +14,6 @@ export function jwks(ring: Keyring | undefined): Answerable {
   };
 }
 
-function publicKey(key: StoredKey): object {
-  const { d: _private, ...jwk } = privateJwk(key);
-  return { ...jwk, alg: key.alg === 'Ed25519' ? 'EdDSA' : key.alg, kid: key.kid, use: 'sig' };
+function publicKey(key: RingKey): object {
+  return { ...ringSigner(key).publicJwk, alg: key.alg === 'Ed25519' ? 'EdDSA' : key.alg, kid: key.kid, use: 'sig' };
 }

@@ -2,14 +2,14 @@
  * The keys of access tokens: those of the ring, and at most one shared secret. A key says by which algorithm and type its tokens go;
  * a message never does.
  */
-import type { PublicJwk, Signatures } from '../core/directory.ts';
+import type { Signatures } from '../core/directory.ts';
 import type { Keyring, RingKey } from '../core/keyring.ts';
 import type { Secret } from '../core/secret.ts';
 import { constantTimeEqual } from '../crypto/equal.ts';
 import { hmacSha256 } from '../crypto/mac.ts';
-import { sign, type PrivateJwk } from '../crypto/signatures.ts';
+import { ringSigner } from '../crypto/ring-signer.ts';
 import { utf8 } from '../encoding/bytes.ts';
-import { algOf, parsePublicJwk } from '../encoding/jwk.ts';
+import { algOf } from '../encoding/jwk.ts';
 import type { TokenHeader } from './token.ts';
 
 export interface TokenKey {
@@ -39,19 +39,12 @@ export function createTokenKeys(
   { keyring, signatures }: { keyring: Keyring; signatures: Signatures },
   shared?: SharedKeySettings,
 ): TokenKeys {
-  /** A ring that is read anew has other objects. */
-  const known = new WeakMap<RingKey, TokenKey>();
-  const tokenKeyOf = (key: RingKey): TokenKey => {
-    const found = known.get(key) ?? signingKey(key, signatures);
-    known.set(key, found);
-    return found;
-  };
   const sharedKey = shared === undefined ? undefined : secretKey(shared);
   return {
-    active: () => tokenKeyOf(keyring.active('token-signing')),
+    active: () => signingKey(keyring.active('token-signing'), signatures),
     byId(kid) {
       const key = keyring.usable('token-signing').find((candidate) => candidate.kid === kid);
-      if (key !== undefined) return tokenKeyOf(key);
+      if (key !== undefined) return signingKey(key, signatures);
       return sharedKey?.header.kid === kid ? sharedKey : undefined;
     },
     shared: sharedKey,
@@ -59,14 +52,13 @@ export function createTokenKeys(
 }
 
 function signingKey(key: RingKey, signatures: Signatures): TokenKey {
-  const privateJwk = privateJwkOf(key);
-  const jwk = publicJwkOf(privateJwk);
+  const { publicJwk: jwk, sign } = ringSigner(key);
   const alg = algOf(jwk);
   return {
     header: { alg: alg === 'Ed25519' ? 'EdDSA' : alg, kid: key.kid, typ: 'at+jwt' },
     isShared: false,
     verify: (signed, signature) => signatures.verify({ alg, jwk }, signed, signature),
-    sign: (input) => sign(privateJwk, utf8(input)),
+    sign: (input) => sign(utf8(input)),
   };
 }
 
@@ -77,14 +69,4 @@ function secretKey({ kid, secret }: SharedKeySettings): TokenKey {
     verify: (signed, signature) => constantTimeEqual(hmacSha256(secret, signed), signature),
     sign: (input) => hmacSha256(secret, utf8(input)),
   };
-}
-
-function privateJwkOf(key: RingKey): PrivateJwk {
-  return JSON.parse(new TextDecoder().decode(key.material.reveal())) as PrivateJwk;
-}
-
-function publicJwkOf({ d: _private, ...rest }: PrivateJwk): PublicJwk {
-  const jwk = parsePublicJwk(rest);
-  if (jwk === undefined) throw new Error('a token-signing key of the ring is no JWK');
-  return jwk;
 }

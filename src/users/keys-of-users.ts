@@ -6,7 +6,7 @@ import type { PublicJwk, UserKey, UserRecord } from '../core/directory.ts';
 import { HttpProblem } from '../core/http.ts';
 import type { UserWrites } from '../core/registration.ts';
 import { thumbprint } from '../crypto/signatures.ts';
-import { algOf } from '../encoding/jwk.ts';
+import { algOf, isSameKey } from '../encoding/jwk.ts';
 import type { RecordChange, UserRecords } from './directory.ts';
 import { MAX_KEYS, type KeyOwner } from './record.ts';
 
@@ -202,8 +202,4 @@ function withoutUse(keys: readonly UserKey[], scheme: string, kid?: string): Use
 
 function keyTaken(): HttpProblem {
   return new HttpProblem('conflict', 'the key belongs to another user or has another id');
-}
-
-function isSameKey(a: PublicJwk, b: PublicJwk): boolean {
-  return a.crv === b.crv && a.x === b.x && (a.kty !== 'EC' || (b.kty === 'EC' && a.y === b.y));
 }

@@ -5,6 +5,7 @@
 import { within } from '../../core/clock.ts';
 import type { PublicJwk, UserRecord } from '../../core/directory.ts';
 import type { Resources } from '../../core/scheme.ts';
+import { isSameKey } from '../../encoding/jwk.ts';
 import { SCHEME } from './message.ts';
 
 export interface Account {
@@ -42,11 +43,6 @@ function mayLogIn(record: UserRecord | null, kid: string, jwk: PublicJwk, nowMs:
   const key = record?.keys.find((candidate) => candidate.kid === kid);
   if (key === undefined || !key.uses.includes(SCHEME) || !isSameKey(key.jwk, jwk)) return false;
   return key.expiresAt === null || within(0, nowMs, key.expiresAt - 1);
-}
-
-function isSameKey(one: PublicJwk, other: PublicJwk): boolean {
-  if (one.x !== other.x) return false;
-  return one.kty === 'EC' ? other.kty === 'EC' && one.y === other.y : other.kty === 'OKP';
 }
 
 function listed({ user, epoch, disabled }: UserRecord): Account {

@@ -106,10 +106,9 @@ describe('the signer', () => {
     expect(await headerOf(signer, issuer)).toBe('Bearer t2.b.c');
   });
 
-  test.each([
+  test.each<[string, Error]>([
     ['as usual', new DOMException('given up', 'AbortError')],
     ['for a reason of its own', new Error('the user left')],
-    ['for one that is no error', 'the user left'],
   ])('a request that is given up %s takes nobody with it: the next one logs in', async (_how, reason) => {
     const { signer, issuer, logins } = setup((_login, count) => {
       if (count === 1) throw reason;
