@@ -6,7 +6,7 @@ import * as v from 'valibot';
 import { deny } from '../../core/decision.ts';
 import { HttpProblem } from '../../core/http.ts';
 import { isInvitationToken } from '../../core/registration.ts';
-import { defineEndpoint, type Answer, type Endpoint } from '../../core/scheme.ts';
+import { defineEndpoint, requireTime, type Answer, type Endpoint } from '../../core/scheme.ts';
 import { identifier, tenantMember } from '../../core/settings.ts';
 import { createEnrolment, type EnrolmentParts } from './enrolment.ts';
 import { MAX_LANES, PROFILES, SCHEME, TOKEN_BYTES } from './message.ts';
@@ -43,11 +43,12 @@ export function endpoints(parts: EnrolmentParts): readonly Endpoint[] {
         anchors,
         tenant: tenantMember(),
       }),
-      async handle({ body: { invitation, id, n, anchors: lanes, tenant } }) {
+      async handle({ body: { invitation, id, n, anchors: lanes, tenant }, ...call }) {
         enrolment.requireRecovered();
+        requireTime(call);
         const invited = await resources.invitations.spend(tenant, SCHEME, invitation);
         if (invited?.user == null) return deny('signature_invalid', 'no such invitation');
-        const { user: subject, replace } = invited;
+        const { user: subject, replace, epoch } = invited;
         const body = await enrolment.enrol({
           tenant,
           subject,
@@ -56,6 +57,7 @@ export function endpoints(parts: EnrolmentParts): readonly Endpoint[] {
           length: n,
           anchors: lanes,
           replace,
+          epoch,
         });
         return { status: 201, body };
       },

@@ -27,6 +27,8 @@ export interface NewChains {
   readonly anchors: readonly string[];
   /** Whether chains of the same user give way. */
   readonly replace: boolean;
+  /** Of the user whom the invitation was made for: it ends with that. Absent: the operator's own order. */
+  readonly epoch?: number;
 }
 
 export interface Enrolment {
@@ -36,7 +38,7 @@ export interface Enrolment {
    * Creates the user if absent.
    *
    * @returns what the client must know; the time key is told this once.
-   * @throws {HttpProblem} `conflict` when the id is taken.
+   * @throws {HttpProblem} `conflict` when the id is taken, or the user is of another epoch by now.
    */
   enrol(chains: NewChains): Promise<object>;
   /** Lane 0. @returns null when the user has no such chain. */
@@ -81,10 +83,12 @@ export function createEnrolment({ settings, resources, state }: EnrolmentParts):
       });
     },
 
-    async enrol({ tenant, subject, id, profile, length, anchors, replace }) {
+    async enrol({ tenant, subject, id, profile, length, anchors, replace, epoch: expected }) {
       const before = await held(tenant, id);
       if (before.record !== null && !(replace && before.record.user === subject)) throw taken();
       const { epoch } = await users.ensure(tenant, subject);
+      if (expected !== undefined && expected !== epoch)
+        throw new HttpProblem('conflict', 'the user was deleted or revoked meanwhile');
       const timeKey = profile === 'keyed' ? random(TIME_KEY_BYTES) : null;
       const recordOf = (lane: number, anchor: string) => ({
         v: 1,

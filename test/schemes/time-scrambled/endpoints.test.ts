@@ -111,6 +111,25 @@ describe('by invitation', () => {
     expect(await again(true, 'alice')).toMatchObject({ id: 'client-1' });
   });
 
+  test.each([
+    ['revoked', { epoch: 1 }],
+    ['deleted', { epoch: 1, deleted: true }],
+  ])('conflict, and no chain, when the user is %s while the invitation is being used', async (_title, changes) => {
+    const world = setup();
+    await world.resources.users.ensure('default', 'alice');
+    const { invitations } = world.resources;
+    const spend: typeof invitations.spend = async (...which) => {
+      const invited = await invitations.spend(...which);
+      await world.users.update('default', 'alice', (record) => record && { ...record, ...changes });
+      return invited;
+    };
+    const invitation = await invite(world);
+    Object.assign(world.resources, { invitations: { ...invitations, spend } });
+    const enrol = world.post('enrol', { invitation, id: 'a', n: 100, anchors: [anchor()] });
+    expect(await rejectionOf(enrol)).toMatchObject({ code: 'conflict' });
+    expect(await world.store.get(world.resources.storeKey('h', 'default', 'chain', 'a'))).toBeNull();
+  });
+
   test('of 8 who enrol one id at once exactly one gets it', async () => {
     const world = setup();
     const attempts = await Promise.allSettled(
