@@ -111,7 +111,7 @@ export interface ChainEnrolment extends ChainWish {
 }
 
 /**
- * Enrols by an invitation.
+ * Enrols by an invitation. Chains in use that were to give way are back when the server refuses.
  *
  * @throws {CountersignError} `signature_invalid` for an invitation spent, expired or made for another scheme; `conflict` for an id that is taken.
  */
@@ -120,9 +120,16 @@ export async function enrolChains(
   storage: ChainStorage,
   { invitation, tenant, ...wish }: ChainEnrolment,
 ): Promise<void> {
-  const told = await makeChains(storage, wish);
-  await keepEnrolment(
-    storage,
-    await issuer.post('enrol', { invitation, ...told, ...(tenant !== undefined && { tenant }) }),
-  );
+  const before = await storage.read();
+  const order = { invitation, ...(await makeChains(storage, wish)), ...(tenant !== undefined && { tenant }) };
+  const answer = await issuer.post('enrol', order).catch(async (thrown: unknown) => {
+    if (isRefusal(thrown) && before.some((text) => parseLane(text).isEnrolled)) await storage.replace(before);
+    throw thrown;
+  });
+  await keepEnrolment(storage, answer);
+}
+
+/** Nothing has changed at the server. After any other failure it may have. */
+function isRefusal(thrown: unknown): boolean {
+  return thrown instanceof CountersignError && thrown.status !== undefined && thrown.status < 500;
 }

@@ -1,6 +1,7 @@
 /** Enrolment by invitation and by the operator, lookup, revocation, the permit for first use. */
 import { describe, expect, test } from '@jest/globals';
 import * as v from 'valibot';
+import { CountersignError } from '../../../src/core/client-error.ts';
 import { HttpProblem } from '../../../src/core/http.ts';
 import { randomBytes } from '../../../src/crypto/random.ts';
 import { toHex } from '../../../src/encoding/bytes.ts';
@@ -11,6 +12,7 @@ import { createSchemeWorld, type SchemeWorld } from '../../support/scheme-world.
 import { exchange, REQUEST } from './exchange.ts';
 import { clientOf, enrolled, issuerOf, memoryChains, NAME, proven } from './prover.ts';
 import { enrolChains, keepEnrolment, makeChains } from '../../../src/schemes/time-scrambled/client-enrol.ts';
+import { parseLane } from '../../../src/schemes/time-scrambled/client-state.ts';
 
 const CREDENTIALS = `/admin/v1/credentials/${NAME}`;
 
@@ -287,6 +289,25 @@ describe('what the client keeps before it is enrolled', () => {
     const { storage } = await enrolled(world);
     expect(await rejectionOf(makeChains(storage, wish))).toMatchObject({ code: 'key_unusable' });
     expect((await makeChains(storage, { ...wish, replace: true })).anchors).toHaveLength(3);
+  });
+
+  test('chains in use are back when the server refuses those that were to replace them, and wait when its answer is lost', async () => {
+    const world = setup();
+    const { storage } = await enrolled(world, { lanes: 2 });
+    const before = await storage.read();
+    const replaced = async (failure: Error) => {
+      const issuer = { ...issuerOf(world), post: () => Promise.reject(failure) };
+      const invitation = await invite(world, true);
+      return rejectionOf(enrolChains(issuer, storage, { ...wish, replace: true, invitation }));
+    };
+    const refusal = new CountersignError('signature_invalid', 'refused', { status: 401 });
+    expect(await replaced(refusal)).toBe(refusal);
+    expect(await storage.read()).toEqual(before);
+    expect(await exchange(world, clientOf('client-1', storage))).toBe('allow');
+    for (const unknown of [new CountersignError('unavailable', 'fault', { status: 503 }), new Error('no answer')]) {
+      expect(await replaced(unknown)).toBe(unknown);
+      expect((await storage.read()).map((text) => parseLane(text).isEnrolled)).toEqual([false, false, false]);
+    }
   });
 
   test('an answer about another chain, or none, is answer_invalid and changes nothing', async () => {
