@@ -120,4 +120,22 @@ describe('verify-deployment', () => {
     writeFileSync(keyFile, 'no key');
     expect((await countersign(['verify-deployment', ...as, 'http://127.0.0.1:1/'])).exit).toBe(7);
   }, 60_000);
+
+  test('takes no refusal of the upstream for one of ours', async () => {
+    const verify = await deploy({
+      changeEnvoy(envoy) {
+        openRoute(envoy);
+        const { routes } = virtualHost(envoy);
+        // What is altered gets through, and is refused for another reason.
+        routes.unshift({
+          name: 'put',
+          match: { prefix: '/transfer', headers: [{ name: ':method', string_match: { exact: 'PUT' } }] },
+          direct_response: { status: 405 },
+          typed_per_filter_config: routes[0].typed_per_filter_config,
+        });
+      },
+    });
+    const report = await verify(['--open-path', '/nowhere']);
+    expect(report).toMatchObject({ exit: 6, failed: ['VD-05', 'VD-14'] });
+  }, 60_000);
 });
