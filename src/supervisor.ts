@@ -6,8 +6,9 @@ import { readFile } from 'node:fs/promises';
 import { ConfigError } from './config/config-error.ts';
 import { loadConfig, type Loaded, type LoadOptions } from './config/load.ts';
 import { checkSecretFiles } from './config/secret-files.ts';
+import { utf8 } from './encoding/bytes.ts';
 import { RingError } from './keys/ring.ts';
-import { watchFile } from './keys/watch-file.ts';
+import { watchFile, type FileWatch } from './keys/watch-file.ts';
 import { bind } from './listener/bind.ts';
 import { startMulti } from './multi.ts';
 import { StartFailed } from './processes/member.ts';
@@ -39,15 +40,18 @@ export async function runSupervisor(source: Omit<LoadOptions, 'schemes'>): Promi
     return EXIT.configuration;
   }
 
-  // Before the start, which takes a while: a change meanwhile must be seen as one.
-  const initial = await readFile(loaded.file);
-
   const isMulti = loaded.config.process.model === 'multi';
   const events = openEvents(isMulti ? 'supervisor' : 'single', loaded.config, source.env);
   events.start(loaded.hash, loaded.warnings);
 
+  // Signals and reloads that come during the start, which takes a while, wait for its end: nobody would hear of them otherwise.
+  const started = Promise.withResolvers<Running>();
+  const reload = createReload(load, started.promise, events, loaded.hash);
+  const askedToEnd = untilAskedToEnd();
+  process.on('SIGHUP', () => void reload('asked'));
+  process.on('SIGUSR2', () => void started.promise.then((service) => service.replace()));
+
   let running: Running | undefined;
-  const reload = createReload(load, () => running, events, loaded.hash);
   onCrash(events, () => running?.denyInFlight());
   const options = { loaded, events, version: VERSION, reload: () => reload('asked') };
   try {
@@ -60,28 +64,30 @@ export async function runSupervisor(source: Omit<LoadOptions, 'schemes'>): Promi
     if (thrown instanceof StartFailed) return thrown.exit;
     return thrown instanceof RingError ? EXIT.unreadable : EXIT.failed;
   }
-  return untilEnded(running, { file: loaded.file, initial }, reload, events);
+  started.resolve(running);
+  const watch = watchConfig(loaded, reload);
+  await askedToEnd;
+  watch.close();
+  events.drain('started');
+  const wasQuiet = await running.drain();
+  events.drain(wasQuiet ? 'finished' : 'cut_off');
+  await events.close();
+  return wasQuiet ? EXIT.ok : EXIT.cutOff;
 }
 
-async function untilEnded(
-  running: Running,
-  { file, initial }: { readonly file: string; readonly initial: Uint8Array },
-  reload: Reload,
-  events: Events,
-): Promise<number> {
-  const read = () => readFile(file);
-  const watch = watchFile({
+function watchConfig({ file, text }: Loaded, reload: Reload): FileWatch {
+  return watchFile({
     file,
     intervalMs: CONFIG_LOOK_MS,
-    read,
-    initial,
+    read: () => readFile(file),
+    initial: utf8(text.reveal()),
     onChange: async () => void (await reload('seen')),
-    onError: (error) => events.reload({ applied: false, error: Error.isError(error) ? error.message : 'unreadable' }),
+    onError: () => void reload('seen'), // Which finds the same and tells of it.
   });
-  process.on('SIGHUP', () => void reload('asked'));
-  process.on('SIGUSR2', () => void running.replace());
+}
 
-  await new Promise<void>((resolve) => {
+function untilAskedToEnd(): Promise<void> {
+  return new Promise((resolve) => {
     let seen = 0;
     const onSignal = () => {
       seen += 1;
@@ -91,12 +97,6 @@ async function untilEnded(
     process.on('SIGTERM', onSignal);
     process.on('SIGINT', onSignal);
   });
-  watch.close();
-  events.drain('started');
-  const wasQuiet = await running.drain();
-  events.drain(wasQuiet ? 'finished' : 'cut_off');
-  await events.close();
-  return wasQuiet ? EXIT.ok : EXIT.cutOff;
 }
 
 /** @returns undefined when applied, else why not. */
@@ -106,14 +106,15 @@ type Reload = (why: 'asked' | 'seen') => Promise<string | undefined>;
  * One at a time. The old configuration stays on any error. What the watch sees after somebody asked is in force already: building it
  * again would only empty caches and fill buckets.
  */
-function createReload(load: () => Loaded, running: () => Running | undefined, events: Events, hash: string): Reload {
+function createReload(load: () => Loaded, running: Promise<Running>, events: Events, hash: string): Reload {
   let last: Promise<string | undefined> = Promise.resolve(undefined);
   let inForce: string | undefined = hash;
   const once = async (why: 'asked' | 'seen'): Promise<string | undefined> => {
+    const service = await running;
     try {
       const loaded = load();
       if (why === 'seen' && loaded.hash === inForce) return undefined;
-      await running()?.apply(loaded);
+      await service.apply(loaded);
       inForce = loaded.hash;
       events.reload({ applied: true, configHash: loaded.hash });
       return undefined;

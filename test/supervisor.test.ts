@@ -215,4 +215,15 @@ describe('reloads', () => {
     await symlink(join(next, 'config.yaml'), service.configFile);
     await until(async () => (await service.status()).configHash !== before);
   });
+
+  test('a file that was away and is back as it was is told of as applied', async () => {
+    const service = await start();
+    await service.ready();
+    const succeeded = () => service.metric('countersign_config_last_reload_success');
+    const good = await readFile(service.configFile, 'utf8');
+    await rm(service.configFile);
+    await until(async () => (await succeeded()) === 0);
+    await writeFile(service.configFile, good);
+    await until(async () => (await succeeded()) === 1);
+  });
 });

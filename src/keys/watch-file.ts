@@ -30,18 +30,18 @@ export interface FileWatch {
 }
 
 export function watchFile(options: WatchOptions): FileWatch {
-  let seen = digest(options.initial);
+  let seen: string | undefined = digest(options.initial);
   let running: Promise<void> = Promise.resolve();
   let isClosed = false;
 
   const look = async () => {
     if (isClosed) return;
     try {
+      const before = seen;
+      seen = undefined; // Stays so when it can't be read: what is there afterwards is news, be it as before.
       const bytes = await options.read();
-      const now = digest(bytes);
-      if (now === seen) return;
-      seen = now;
-      await options.onChange(bytes);
+      seen = digest(bytes);
+      if (seen !== before) await options.onChange(bytes);
     } catch (error) {
       options.onError(error);
     }
