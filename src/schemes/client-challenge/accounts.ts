@@ -33,8 +33,9 @@ export async function accountOf(
   const record = await users.current(tenant, owner?.user ?? thumbprint);
   // The record of the key's own name. Of a tombstone only the epoch counts: what was revoked with it stays revoked.
   const own = accounts === 'open' ? await directory.record(tenant, thumbprint) : null;
-  if (owner !== null && mayLogIn(record, owner.kid, jwk, nowMs)) return listed(record);
+  if (owner !== null && mayLogIn(record, owner.kid, jwk, nowMs)) return accountIn(record);
   if (accounts !== 'open') return undefined;
+  if (record?.user === thumbprint) return accountIn(record); // As it is now.
   return { subject: thumbprint, epoch: own?.epoch ?? 0, isDisabled: own?.disabled === true && !own.deleted };
 }
 
@@ -45,6 +46,6 @@ function mayLogIn(record: UserRecord | null, kid: string, jwk: PublicJwk, nowMs:
   return key.expiresAt === null || within(0, nowMs, key.expiresAt - 1);
 }
 
-function listed({ user, epoch, disabled }: UserRecord): Account {
+function accountIn({ user, epoch, disabled }: UserRecord): Account {
   return { subject: user, epoch, isDisabled: disabled };
 }

@@ -436,6 +436,17 @@ describe('accounts', () => {
       expect((await world.judge(carrying(GET, token))).attributes).toEqual({ role: 'guest' });
     });
 
+    test('what another replica was told of a key’s own record counts at its next login, whatever is cached', async () => {
+      const own = thumbprintText(stranger);
+      await world.users.save(userRecord(own));
+      expect(claimsOf(await tokenOf(world, stranger))['epoch']).toBe(0);
+      const other = testUsers(world.store, world.clock);
+      await other.save(userRecord(own, { epoch: 1 }));
+      expect(claimsOf(await tokenOf(world, stranger))['epoch']).toBe(1);
+      await other.save(userRecord(own, { epoch: 1, disabled: true }));
+      expect(await outcome(strictLogin(stranger, START_MS))).toBe('revoked');
+    });
+
     test('of a tombstone only the epoch counts at the login; its tokens are revoked until the record is made again', async () => {
       const own = thumbprintText(stranger);
       const before = await tokenOf(world, stranger);
