@@ -67,7 +67,7 @@ export function registrationEndpoints(parts: EndpointParts): readonly Endpoint[]
           // Spent from here on: a failed attempt needs a new one.
           const invited = await resources.invitations.spend(body.tenant, SCHEME, body.invitation);
           if (invited?.user !== body.user) return deny('signature_invalid', 'no such invitation');
-          await registering.keep(body.tenant, body.user, body.record, invited.replace);
+          await registering.keep(body.tenant, body.user, body.record, invited);
           return { status: 201, body: { user: body.user } };
         }),
     }),

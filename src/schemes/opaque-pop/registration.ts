@@ -3,6 +3,7 @@
  * sees neither the password nor anything to test guesses against. Who may register is the endpoints' business.
  */
 import { HttpProblem } from '../../core/http.ts';
+import type { Invitation } from '../../core/registration.ts';
 import type { Resources } from '../../core/scheme.ts';
 import { fromHex } from '../../encoding/bytes.ts';
 import type { OpaqueEngine } from './engine.ts';
@@ -17,10 +18,15 @@ export interface Registering {
   /**
    * Creates the user if absent.
    *
-   * @param replace an earlier record gives way, and all sessions made with it end.
-   * @throws {HttpProblem} `conflict` when the user has a record.
+   * @param invited with `replace` an earlier record gives way, and all sessions made with it end. Null: open to everybody.
+   * @throws {HttpProblem} `conflict` when the user has a record, or is no longer who was invited.
    */
-  keep(tenant: string, user: string, record: Uint8Array, replace: boolean): Promise<void>;
+  keep(
+    tenant: string,
+    user: string,
+    record: Uint8Array,
+    invited: Pick<Invitation, 'replace' | 'epoch'> | null,
+  ): Promise<void>;
 }
 
 /** A first message of some login, with valid points: what it logs in is never asked. */
@@ -41,11 +47,13 @@ export function createRegistering(
     async requireUsable(tenant, user, record) {
       await engine.loginStart(setup().material, credentialIdOf(tenant, user), record, SOME_KE1);
     },
-    async keep(tenant, user, record, replace) {
+    async keep(tenant, user, record, invited) {
       const registration = { record, setup: setup().kid, createdAtMs: clock.nowMs() };
-      await users.ensure(tenant, user);
+      const { epoch } = await users.ensure(tenant, user);
+      if (invited !== null && invited.epoch !== epoch)
+        throw new HttpProblem('conflict', 'the user was deleted or revoked meanwhile');
       if (await registrations.create(tenant, user, registration)) return;
-      const before = replace ? await registrations.find(tenant, user) : null;
+      const before = invited?.replace === true ? await registrations.find(tenant, user) : null;
       if (before === null) throw new HttpProblem('conflict', 'the user has a record');
       // Before the record: where sessions can't be ended, nothing is changed. And after it: for those of logins in between.
       await users.raiseEpoch(tenant, user);

@@ -85,7 +85,7 @@ function openRegistration(parts: EndpointParts): readonly Endpoint[] {
           await registering.requireUsable(TENANT, body.username, body.reg_upload_hex);
           if ((await resources.users.current(TENANT, body.username)) !== null)
             throw new HttpProblem('conflict', 'the user exists');
-          await registering.keep(TENANT, body.username, body.reg_upload_hex, false);
+          await registering.keep(TENANT, body.username, body.reg_upload_hex, null);
           return { status: 200, body: { ok: true } };
         }),
     }),

@@ -142,6 +142,23 @@ describe('registration', () => {
     expect(world.store.calls.map(({ verb }) => verb)).toEqual(expect.not.arrayContaining(['put', 'swap', 'take']));
   });
 
+  test('of a user who is deleted while the invitation is being used is conflict, and leaves no password to a later one', async () => {
+    const world = await popWorld();
+    await world.users.save(userRecord('alice'));
+    const invitation = await world.invite('alice');
+    const { spend } = world.resources.invitations;
+    Object.assign(world.resources.invitations, {
+      async spend(...of: Parameters<typeof spend>) {
+        const spent = await spend(...of);
+        await world.users.save(userRecord('alice', { deleted: true, epoch: 1 }));
+        return spent;
+      },
+    });
+    const registration = registerPassword(world.issuer, { user: 'alice', password: PASSWORD, invitation });
+    expect(await codeOf(registration)).toBe('conflict');
+    expect(await codeOf(world.logIn('alice'))).toBe('signature_invalid');
+  });
+
   test('two spellings of one letter are one password', async () => {
     const world = await popWorld();
     await world.register('alice', 'pa\u0308ssword');
