@@ -95,11 +95,13 @@ async function standingOf(
   { directory, users }: Pick<Resources, 'directory' | 'users'>,
   { accounts }: TokenRules,
 ): Promise<UserRecord['attributes']> {
+  const isOfStranger = accounts === 'open' && sub === key && epoch === 0;
   const known = await directory.record(tenant, sub, { storeFree });
-  // A token of ours that is ahead of the cache: its user logged in anew after a revocation that was told to another replica.
-  const record = known !== null && known.epoch < epoch ? await users.current(tenant, sub) : known;
+  // A token of ours that is ahead of the cache: its user was registered, or logged in anew after a revocation, at another replica.
+  const isBehind = known === null ? !isOfStranger : known.epoch < epoch;
+  const record = isBehind ? await users.current(tenant, sub) : known;
   if (record === null) {
-    if (accounts !== 'open' || sub !== key || epoch !== 0) deny('revoked', 'user is gone');
+    if (!isOfStranger) deny('revoked', 'user is gone');
     return {};
   }
   if (record.deleted) deny('revoked', 'user was deleted');

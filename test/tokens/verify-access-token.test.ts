@@ -202,6 +202,12 @@ describe('the user', () => {
     expect(await outcome(claims())).toBe('revoked');
   });
 
+  test('who was registered at another replica is in at once, though the name was looked for here before', async () => {
+    expect(await outcome(claims({ sub: 'bob' }))).toBe('revoked');
+    await testUsers(world.store, world.clock).save(userRecord('bob'));
+    expect(await outcome(claims({ sub: 'bob' }))).toBe('allow');
+  });
+
   test('has the attributes of now, not of the login', async () => {
     await world.users.save(userRecord('alice', { attributes: { role: 'guest' } }));
     expect((await judge(claims())).attributes).toEqual({ role: 'guest' });
