@@ -18,6 +18,7 @@ import {
   issuerOf,
   laneOf,
   outgoing,
+  proven,
   restored,
   signedBy,
 } from './prover.ts';
@@ -249,6 +250,14 @@ test('keyed: a token of a window that began before the store lost its memory is 
   const judged = (parts: RequestParts) => void shown.push(parameters(parts).get('n'));
   expect(await go(world, client, { clientMs: () => world.clock.nowMs() - 1, judged })).toBe('allow');
   expect(shown).toEqual([2047, 2047]);
+});
+
+test('keyed: a client that never hears answers is out_of_sync after its renewal, until it hears one', async () => {
+  const { world, client } = await setup('keyed', { length: 33 });
+  const unheard = async () => (await answerTo(world, await proven(world, client, REQUEST))).code;
+  expect([await unheard(), await unheard()]).toEqual(['allow', 'out_of_sync']);
+  expect(await go(world, client)).toBe('allow');
+  expect(await unheard()).toBe('allow');
 });
 
 test('keyed: with the right clock signature_invalid is not repeated, and the token counts as shown', async () => {
