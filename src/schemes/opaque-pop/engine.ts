@@ -17,8 +17,8 @@ type Bytes = Uint8Array;
 /**
  * Lengths of all inputs have been checked. Points have not.
  *
- * @throws {Denial} `malformed` for a message or record that holds no valid points.
- * @throws {Fault} `key_source` for a setup that is none, `overload` when too many wait, `internal` when a thread died.
+ * @throws {Denial} `malformed` for a message that holds no valid points.
+ * @throws {Fault} `protocol` for such a record, `key_source` for a setup that is none, `overload` when too many wait, `internal` when a thread died.
  */
 export interface OpaqueEngine {
   registrationResponse(setup: Secret<Bytes>, credentialId: string, request: Bytes): Promise<Bytes>;
@@ -64,7 +64,9 @@ export function createEngine({
     observe('opaque_job_seconds', { op: job.op }, (clock.monotonicMs() - startMs) / 1000);
     if (outcome.refused === 'setup')
       throw new Fault('key_source', 'a setup in the key ring that the OPAQUE engine refuses');
-    if (outcome.refused !== undefined) return deny('malformed', `the OPAQUE engine refuses the ${outcome.refused}`);
+    if (outcome.refused === 'record')
+      throw new Fault('protocol', 'a registration record that the OPAQUE engine refuses');
+    if (outcome.refused !== undefined) return deny('malformed', 'the OPAQUE engine refuses the message');
     return outcome.results.map((text) => (text === null ? null : bytesOf(text)));
   }
 

@@ -2,6 +2,8 @@
  * Registration: the client turns its password into a record with the help of the server's setup, and leaves the record here. The server
  * sees neither the password nor anything to test guesses against. Who may register is the endpoints' business.
  */
+import { deny } from '../../core/decision.ts';
+import { Fault } from '../../core/fault.ts';
 import { HttpProblem } from '../../core/http.ts';
 import type { Invitation } from '../../core/registration.ts';
 import type { Resources } from '../../core/scheme.ts';
@@ -45,7 +47,14 @@ export function createRegistering(
     answer: (tenant, user, request) =>
       engine.registrationResponse(setup().material, credentialIdOf(tenant, user), request),
     async requireUsable(tenant, user, record) {
-      await engine.loginStart(setup().material, credentialIdOf(tenant, user), record, SOME_KE1);
+      try {
+        await engine.loginStart(setup().material, credentialIdOf(tenant, user), record, SOME_KE1);
+      } catch (thrown) {
+        // In the store it would be damage; offered, it is the client's mistake.
+        if (thrown instanceof Fault && thrown.reason === 'protocol')
+          deny('malformed', 'a record that no login could use');
+        throw thrown;
+      }
     },
     async keep(tenant, user, record, invited) {
       const registration = { record, setup: setup().kid, createdAtMs: clock.nowMs() };

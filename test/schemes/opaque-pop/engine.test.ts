@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import * as fc from 'fast-check';
+import type { Fault } from '../../../src/core/fault.ts';
 import { Secret } from '../../../src/core/secret.ts';
 import { randomBytes } from '../../../src/crypto/random.ts';
 import { createEngine, type OpaqueEngine } from '../../../src/schemes/opaque-pop/engine.ts';
@@ -103,7 +104,7 @@ test('two logins of one message differ wherever the server is free: nonces, key 
   }
 });
 
-test('property: any bytes of the right length are answered or malformed, and the thread lives', async () => {
+test('property: any bytes of the right length are answered or malformed, a record a fault, and the thread lives', async () => {
   const { engine } = product();
   const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
   const { ke1 } = referenceClient('x', CHEAP).startLogin();
@@ -111,10 +112,11 @@ test('property: any bytes of the right length are answered or malformed, and the
     fc.asyncProperty(bytes(32), bytes(192), bytes(96), bytes(64), async (request, record, hostile, ke3) => {
       const outcomes = [
         await outcomeOf(engine.registrationResponse(setup, 'alice', request)),
-        await outcomeOf(engine.loginStart(setup, 'alice', record, ke1)),
         await outcomeOf(engine.loginStart(setup, 'alice', null, hostile)),
       ];
       for (const outcome of outcomes) expect(['allow', 'malformed']).toContain(outcome);
+      const withRecord = engine.loginStart(setup, 'alice', record, ke1).then(() => 'answered');
+      expect(['answered', 'protocol']).toContain(await withRecord.catch((thrown: Fault) => thrown.reason));
       expect(await engine.loginFinish(new Secret(randomBytes(128)), ke3)).toBeNull();
     }),
   );

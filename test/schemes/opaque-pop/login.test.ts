@@ -592,7 +592,15 @@ test('a damaged record is a fault, never an absent user', async () => {
   const world = await popWorld();
   await world.register('alice');
   const key = world.resources.storeKey('r', 'default', 'record', 'alice');
-  for (const text of ['', 'null', '{}', '{"v":1,"record":"AAAA","setup":"x","createdAt":1}']) {
+  const setup = world.resources.keyring.active('opaque-setup').kid;
+  const noPoints = {
+    v: 1,
+    record: encodeBase64url(new Uint8Array(OPAQUE_BYTES.record).fill(0xff)),
+    setup,
+    createdAt: 1,
+  };
+  const damaged = ['', 'null', '{}', '{"v":1,"record":"AAAA","setup":"x","createdAt":1}', JSON.stringify(noPoints)];
+  for (const text of damaged) {
     await world.store.put(key, text, 60_000);
     expect(await codeOf(world.logIn('alice'))).toBe('unavailable');
   }
