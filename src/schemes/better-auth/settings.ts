@@ -245,8 +245,8 @@ export const settings = v.pipe(
     'trustedAccessKeys with issuer: external, and only then',
   ),
   v.check(
-    ({ issuer, revocation }) => issuer === 'local' || revocation === 'markers',
-    'revocation: markers with issuer: external, whose records are elsewhere',
+    ({ issuer, revocation }) => (issuer === 'external') === (revocation === 'markers'),
+    'revocation: markers with issuer: external, and only then: records of an issuer elsewhere are not here',
   ),
   v.check(
     ({ revocation, versions }) => revocation === 'record' || !versions.includes('v0'),

@@ -63,6 +63,8 @@ describe('refuses', () => {
     [{ issuer: 'external', revocation: 'markers', versions: ['v1'] }, 'with issuer: external, and only then'],
     [{ issuer: 'external', trustedAccessKeys: [newKey().word], versions: ['v1'] }, 'revocation: markers'],
     [{ revocation: 'markers' }, 'versions: [v1] with revocation: markers'],
+    // Nothing would put the marks of this issuer's own revocations.
+    [{ revocation: 'markers', versions: ['v1'] }, 'with issuer: external, and only then'],
     [{ issuer: 'external', revocation: 'markers', versions: ['v1'], trustedAccessKeys: ['1AAI'] }, 'a CESR word 1AAI'],
     [{ limits: { peer: { rate: 200, burst: 400 } } }, 'a rate such as'],
   ])('%j: expected %s', (given, expected) => {
