@@ -230,6 +230,11 @@ export function tombstone(account: Account, accountId: string, nowMs: number): T
   return { v: 1, seq: account.seq + 1, state: 'deleted', accountId, deletedAtMs: nowMs };
 }
 
+/** What a method proves itself by: the key that its device shows, or the digest of the passphrase key. */
+export function proofOf(account: LiveAccount, method: string): string | undefined {
+  return method === PASSPHRASE ? account.passphrase?.digest : deviceOf(account, method)?.current;
+}
+
 export function deviceOf({ devices }: LiveAccount, deviceId: string): Device | undefined {
   return Object.hasOwn(devices, deviceId) ? devices[deviceId] : undefined;
 }

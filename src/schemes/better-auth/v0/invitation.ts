@@ -17,6 +17,7 @@ import {
   MAX_PENDING,
   newAccount,
   PASSPHRASE,
+  proofOf,
   type RegistrationKind,
   tokenDigest,
   withPending,
@@ -54,8 +55,11 @@ async function issueTo(
   if (proven.challenge.accountId !== accountId) deny('signature_invalid', 'a challenge of another account');
   await spendChallenge(parts, proven);
   const order = { ...asked, nowMs, lifetimeMs: parts.settings.v0.registrationLifetimeMs };
+  const proof = proofOf(proven.account.record, asked.by);
   return issue(parts, accountId, order, {
-    absent: () => deny('unknown_credential', 'the account is gone'),
+    // Taken back since it was proven, what it asked for would outlive it.
+    isEntitled: (account) => proofOf(account, asked.by) === proof,
+    absent: () => deny('unknown_credential', 'the account or the method is gone'),
     full: () => deny('malformed', `${MAX_PENDING} registrations of the account are waiting`),
   });
 }
@@ -87,6 +91,7 @@ export async function issueMaterial(
   requireOffered(parts, order.kind);
   const accountId = subject ?? encode('E', parts.resources.random(LABEL_BYTES));
   const refusals = {
+    isEntitled: () => true,
     absent(): never {
       throw new HttpProblem('not_found', 'no such account');
     },
@@ -104,7 +109,7 @@ async function issue(
   { records, settings, resources }: V0Parts,
   accountId: string,
   { kind, by, nowMs, lifetimeMs }: Order & { readonly by: string | null },
-  { absent, full }: { absent(): never; full(): never },
+  { isEntitled, absent, full }: { isEntitled(account: LiveAccount): boolean; absent(): never; full(): never },
   created?: LiveAccount,
 ): Promise<object> {
   const token = encode('E', resources.random(LABEL_BYTES));
@@ -123,7 +128,7 @@ async function issue(
   await untilSwapped(async () => {
     const read = created === undefined ? await records.account(accountId) : null;
     const account = created ?? read?.record;
-    if (account === undefined || !isLive(account)) return absent();
+    if (account === undefined || !isLive(account) || !isEntitled(account)) return absent();
     if (livePending(account, nowMs).length >= MAX_PENDING) return full();
     const after = withPending(account, entry, nowMs);
     return records.saveAccount(accountId, read, after, lifetimeOf(after, nowMs));

@@ -13,6 +13,7 @@ import {
   envelope,
   issue,
   type Issued,
+  type Key,
   label,
   loggedIn,
   loggedInByPassphrase,
@@ -52,6 +53,17 @@ async function requestedByDevice(
   const message = envelope({ identification: { accountId, deviceId }, authentication, registration: { kind } }, key);
   const payload = payloadOf(await send(world, '/register/request', message));
   return { subject: accountId, token: payload.registration.token, payload };
+}
+
+/** @returns a token for a device. */
+async function requestedByPassphrase(world: SchemeWorld, accountId: string, key: Key): Promise<string> {
+  const { nonce } = await passphraseChallenge(world, accountId);
+  const passphraseAuthentication = { nonce, publicKey: key.word };
+  const message = envelope(
+    { identification: { accountId }, passphraseAuthentication, registration: { kind: 'key' } },
+    key,
+  );
+  return payloadOf(await send(world, '/register/request', message)).registration.token;
 }
 
 describe('a token', () => {
@@ -181,14 +193,7 @@ describe('methods of one account', () => {
     const { token } = await requestedByDevice(world, device, 'passphrase');
     const key = newPassphraseKey();
     await send(world, '/register/passphrase-key', registerPassphraseMessage(token, key));
-    const { nonce } = await passphraseChallenge(world, accountId);
-    const passphraseAuthentication = { nonce, publicKey: key.word };
-    const message = envelope(
-      { identification: { accountId }, passphraseAuthentication, registration: { kind: 'key' } },
-      key,
-    );
-    const { registration } = payloadOf(await send(world, '/register/request', message));
-    await registerDevice(world, registration.token);
+    await registerDevice(world, await requestedByPassphrase(world, accountId, key));
     expect(await lookup(world, accountId)).toMatchObject({ passphrase: true });
     expect((await lookup(world, accountId))['devices']).toHaveLength(4);
   });
@@ -307,6 +312,27 @@ describe('RequestRegistration', () => {
       await register(world, ordered.token);
     },
   );
+
+  test('by a method that is taken back while the message is judged is unknown_credential, and leaves nothing waiting', async () => {
+    const world = betterAuthWorld();
+    const device = await registered(world);
+    const { accountId, key } = await registeredPassphrase(world);
+    const { take } = world.store;
+    const revokedMeanwhile = (order: object) => {
+      world.store.take = async (challengeKey) => {
+        const text = await take(challengeKey);
+        await admin(world, 'v0/revoke', order);
+        return text;
+      };
+    };
+
+    revokedMeanwhile({ subject: device.accountId, device: device.deviceId });
+    expect(await codeOf(requestedByDevice(world, device, 'key'))).toBe('unknown_credential');
+    expect((await lookup(world, device.accountId))['registrations']).toEqual([]);
+    revokedMeanwhile({ subject: accountId, passphrase: true });
+    expect(await codeOf(requestedByPassphrase(world, accountId, key))).toBe('unknown_credential');
+    expect((await lookup(world, accountId))['registrations']).toEqual([]);
+  });
 
   test('of kind passphrase is malformed where passphrases are off, and their endpoints are not there', async () => {
     const world = betterAuthWorld({ settings: { v0: { passphrase: false } } });
