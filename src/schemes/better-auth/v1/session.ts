@@ -113,8 +113,9 @@ function refreshSession(parts: V1Parts): Endpoint {
 
     const found = await identities.findActive(token.subject);
     if (found === null || !isStanding(found.record, token)) return deny('revoked', 'account or device is gone');
-    if (!(await refreshes.spend(token.rotationHash))) deny('replayed', 'session was refreshed with this key before');
     const whose = { identity: token.subject, device: token.device };
+    if (!(await refreshes.spend(token.rotationHash, whose)))
+      deny('replayed', 'session was refreshed with this key before');
     if (!(await refreshes.permit(access.rotationHash, whose, token.refreshExpiryMs - nowMs)))
       refuse('BA104', 'commitment in use');
     const { refreshExpiryMs } = token;

@@ -18,6 +18,7 @@ import {
   refreshMessage,
   rotate,
   send,
+  tokenOf,
   unlinkMessage,
 } from './actor.ts';
 
@@ -135,6 +136,23 @@ describe('refreshing (BA-13)', () => {
     const again = await call(world, '/session/refresh', text);
     expect([again.status, again.code]).toEqual([401, 'replayed']);
     expect((await call(world, '/session/refresh', refreshMessage(session))).code).toBe('replayed');
+  });
+
+  test("a copy stays replayed when a stranger commits his session to the owner's spent key", async () => {
+    const world = betterAuthWorld();
+    const session = await loggedIn(world, await created(world));
+    const text = refreshMessage(session);
+    const rotationHash = textDigest(keyAt(session.keys, 1).word);
+    const reply = await send(world, '/session/refresh', text);
+    await refresh(world, Object.assign(session, { at: 1, token: tokenOf(reply) }));
+    const stranger = await created(world);
+    const request = (given: Record<string, unknown>) => ({
+      ...given,
+      access: { ...(given['access'] as object), rotationHash },
+    });
+    const issued = await challenge(world, stranger.identity);
+    await send(world, '/session/create', createSessionMessage(stranger, newSession(), issued, { request }));
+    expect((await call(world, '/session/refresh', text)).code).toBe('replayed');
   });
 
   test.each([
