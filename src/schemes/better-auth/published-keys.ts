@@ -9,9 +9,11 @@ import type { Parts } from './parts.ts';
 
 export function keyEndpoints({ settings, resources, serverKeys }: Parts): readonly Endpoint[] {
   const path = `${settings.v1.pathPrefix}/key/response`;
-  /** 48 characters, no quotes, no line feed: the very text that stands in `serverIdentity` of replies. */
-  const responseKey = ({ source }: EndpointCall): Answer => {
+  const charge = ({ source }: EndpointCall) =>
     resources.limits.charge([{ bucket: 'peer', limit: settings.limits.peer, key: [source] }]);
+  /** 48 characters, no quotes, no line feed: the very text that stands in `serverIdentity` of replies. */
+  const responseKey = (call: EndpointCall): Answer => {
+    charge(call);
     return {
       status: 200,
       body: utf8(serverKeys.responseKey()),
@@ -31,16 +33,17 @@ export function keyEndpoints({ settings, resources, serverKeys }: Parts): readon
       method: 'GET',
       path: '/better-auth/keys',
       bucket: 'own',
-      handle: () => ({
-        status: 200,
-        body: {
-          access: serverKeys.published('access-signing'),
-          response: serverKeys
-            .published('response-signing')
-            .map(({ publicKey, state }) => ({ publicKey, publicKeyDigest: textDigest(publicKey), state })),
-        },
-        headers: [['cache-control', 'max-age=300']],
-      }),
+      handle(call) {
+        charge(call);
+        const response = serverKeys
+          .published('response-signing')
+          .map(({ publicKey, state }) => ({ publicKey, publicKeyDigest: textDigest(publicKey), state }));
+        return {
+          status: 200,
+          body: { access: serverKeys.published('access-signing'), response },
+          headers: [['cache-control', 'max-age=300']],
+        };
+      },
     },
   ];
 }

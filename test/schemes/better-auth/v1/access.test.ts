@@ -6,7 +6,7 @@ import { UNVERIFIABLE_REASONS } from '../../../../src/core/request.ts';
 import { complete, newCheckId, type RequestParts, withHeader } from '../../../support/auth-request.ts';
 import { codeOf, denialOf, faultOf, outcomeOf } from '../../../support/refused.ts';
 import { writesOf } from '../../../support/watched-store.ts';
-import { admin, betterAuthWorld, newKey, ringKey, RING, START_MS } from '../world.ts';
+import { admin, betterAuthWorld, call, newKey, ringKey, RING, START_MS } from '../world.ts';
 import {
   accessMessage,
   accessRequest,
@@ -357,11 +357,8 @@ describe('tokens of an issuer elsewhere', () => {
     const actor = await created(issuer);
     const second = await linked(issuer, actor);
     const session = await loggedIn(issuer, second);
-    const trusted = (
-      issuer.scheme.endpoints.find(({ path }) => path === '/better-auth/keys')!.handle({} as never) as {
-        body: { access: { publicKey: string }[] };
-      }
-    ).body.access.map(({ publicKey }) => publicKey);
+    const { json } = await call(issuer, '/better-auth/keys', '', { method: 'GET' });
+    const trusted = (json as { access: { publicKey: string }[] }).access.map(({ publicKey }) => publicKey);
     const sidecar = betterAuthWorld({
       clock: issuer.clock,
       ring: [],

@@ -117,6 +117,7 @@ describe('buckets', () => {
       ['/key/response', ''],
     ] as const)
       expect([path, (await call(world, path, text)).status]).toEqual([path, 429]);
+    expect((await call(world, '/better-auth/keys', '', { method: 'GET' })).status).toBe(429);
     world.clock.advance(5);
     expect((await call(world, '/account/create', createMessage(actor))).status).toBe(200);
   });
