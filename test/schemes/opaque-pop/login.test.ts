@@ -578,6 +578,22 @@ describe("the administrator's calls", () => {
     await world.logIn('alice');
   });
 
+  test('revoke of a user whose epoch is not ours to raise removes the password all the same, and tells conflict', async () => {
+    const world = await popWorld();
+    await world.register('alice');
+    const { update } = world.users;
+    Object.assign(world.users, {
+      update: async () => {
+        throw new HttpProblem('conflict', 'the user is fixed');
+      },
+    });
+    await expect(world.admin('revoke', { subject: 'alice' })).rejects.toMatchObject({ code: 'conflict' });
+    Object.assign(world.users, { update });
+    expect(await codeOf(world.logIn('alice'))).toBe('signature_invalid');
+    await world.register('alice', 'another');
+    await world.logIn('alice', 'another');
+  });
+
   test('a user who was deleted leaves no password to a later one of the name', async () => {
     const world = await popWorld();
     await world.register('alice');
