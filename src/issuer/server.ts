@@ -148,10 +148,11 @@ function document(path: string, content: () => Answerable): Mounted {
       path,
       bucket: 'own',
       handle({ header }) {
-        const { members, headers, etag } = content();
+        const { members, headers: given, etag } = content();
+        const headers: Header[] = [...given, ['vary', 'origin']]; // A cache would give a listed origin the answer without its headers.
         if (etag === undefined) return { status: 200, body: members, headers };
-        const tagged: Header[] = [...headers, ['etag', etag]];
-        return { status: header('if-none-match') === etag ? 304 : 200, body: members, headers: tagged };
+        headers.push(['etag', etag]);
+        return { status: header('if-none-match') === etag ? 304 : 200, body: members, headers };
       },
     },
   };

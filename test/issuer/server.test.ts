@@ -272,6 +272,12 @@ test('listed origins may read the answers, by exact match', async () => {
   }
 });
 
+test('a document that was cached for no origin is not taken for another: it varies by origin, asked with one or without', async () => {
+  const url = `${await openIssuer()}/.well-known/jwks.json`;
+  for (const headers of [{}, { origin: 'https://evil.example.com' }, { origin: 'https://app.example.com' }])
+    expect((await fetch(url, { headers })).headers.get('vary')).toBe('origin');
+});
+
 async function certificateAt(url: string, ca: string): Promise<PeerCertificate> {
   const socket = connect({ host: '127.0.0.1', port: Number(new URL(url).port), servername: 'localhost', ca });
   await once(socket, 'secureConnect');
