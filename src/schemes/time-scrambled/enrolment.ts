@@ -10,6 +10,8 @@ import { formatRecord, parseRecord, type ChainRecord } from './record.ts';
 import type { Settings } from './settings.ts';
 import type { ChainState } from './state.ts';
 
+const MAX_ATTEMPTS = 5;
+
 export interface EnrolmentParts {
   readonly settings: Settings;
   readonly resources: Resources;
@@ -72,6 +74,15 @@ export function createEnrolment({ settings, resources, state }: EnrolmentParts):
     return store.swap(durable(key), expected, formatRecord({ ...record, timeKey: sealed }), Infinity);
   }
 
+  /** Requests of the chain that was there may move its head meanwhile. */
+  async function overwrite(tenant: string, record: Omit<ChainRecord, 'timeKey'>, timeKey: Uint8Array | null) {
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
+      const { text } = await held(tenant, record.id);
+      if (await write(tenant, text, record, timeKey)) return;
+    }
+    throw taken();
+  }
+
   return {
     find,
     requireRecovered() {
@@ -110,10 +121,9 @@ export function createEnrolment({ settings, resources, state }: EnrolmentParts):
       await Promise.all(
         otherLanes().map(async (lane) => {
           const anchor = others[lane - 1];
+          if (anchor !== undefined) return overwrite(tenant, recordOf(lane, anchor), timeKey);
           const { text } = await held(tenant, laneId(id, lane));
-          if (anchor === undefined) {
-            if (text !== null) await store.delete(durable(state.keyOf(tenant, laneId(id, lane))));
-          } else if (!(await write(tenant, text, recordOf(lane, anchor), timeKey))) throw taken();
+          if (text !== null) await store.delete(durable(state.keyOf(tenant, laneId(id, lane))));
         }),
       );
       const { windowMs, maxSkip, maxChain } = settings;

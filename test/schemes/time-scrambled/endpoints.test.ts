@@ -158,6 +158,24 @@ describe('by invitation', () => {
     expect(await world.store.get(world.resources.storeKey('h', 'default', 'chain', 'client-1/2'))).toBeNull();
   });
 
+  test('requests of the chains that give way, on lanes beside the first, do not stop the new ones', async () => {
+    const world = setup();
+    await enrolled(world, { lanes: 2 });
+    const lane = world.resources.storeKey('h', 'default', 'chain', 'client-1/1');
+    const swap = world.store.swap.bind(world.store);
+    let races = 0;
+    world.store.swap = async (key, ...rest) => {
+      const text = await world.store.get(lane);
+      if (key.text === lane.text && (races += 1) === 1) await swap(lane, text, `${text} `, Infinity);
+      return swap(key, ...rest);
+    };
+    const storage = memoryChains();
+    await enrolChains(issuerOf(world), storage, { ...wish, lanes: 2, invitation: await invite(world, true) });
+    expect(races).toBe(2);
+    const client = clientOf('client-1', storage);
+    expect(await Promise.all([1, 2].map(() => exchange(world, client)))).toEqual(['allow', 'allow']);
+  });
+
   test('is a fault recovering while the horizon lies ahead, and the invitation is not spent', async () => {
     const world = setup();
     const invitation = await invite(world);
