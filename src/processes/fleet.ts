@@ -107,8 +107,7 @@ export function createFleet({ loaded, set, env, events, clock, onUp }: FleetOpti
     if (isUp) {
       events.worker('up', { role: member.role, pid: member.pid });
       onUp();
-      // The configuration changed while it was starting: it never heard of the other.
-      if (member.text !== textOf(inForce)) inTurn(() => replaceOne(slot)).catch(() => member.kill());
+      void inTurn(() => catchUp(member));
     }
     const ending = await member.ended;
     living.delete(member);
@@ -116,15 +115,15 @@ export function createFleet({ loaded, set, env, events, clock, onUp }: FleetOpti
     if (slot.current === member && !isLeaving) crashed(slot, member, ending);
   }
 
-  function crashed(slot: Slot, { role, pid }: Member, { code, signal }: Ending): void {
+  function crashed(slot: Slot, { role, pid }: Member, { code, signal, wasKilled }: Ending): void {
     slot.current = undefined;
     // The kernel kills what uses too much memory, V8 aborts.
-    events.workerRestarted(signal === 'SIGKILL' || signal === 'SIGABRT' ? 'oom' : 'crash');
+    events.workerRestarted(!wasKilled && (signal === 'SIGKILL' || signal === 'SIGABRT') ? 'oom' : 'crash');
     const delayMs = restarts.crashed(`${role} ${slot.slot}`, clock.monotonicMs() - slot.startedAtMs);
     events.worker('crashed', {
       role,
       pid,
-      detail: `ended with ${signal ?? code}; restarted in ${Math.round(delayMs)} ms`,
+      detail: `${wasKilled ? 'killed, since it was silent' : `ended with ${signal ?? code}`}; restarted in ${Math.round(delayMs)} ms`,
     });
     slot.restart = setTimeout(() => {
       if (!isLeaving && slot.current === undefined) slot.current = spawn(slot);
@@ -145,6 +144,18 @@ export function createFleet({ loaded, set, env, events, clock, onUp }: FleetOpti
     const next = last.then(work);
     last = next.catch(() => undefined);
     return next;
+  }
+
+  async function startAll(): Promise<void> {
+    for (const slot of slots) slot.current = spawn(slot);
+    try {
+      await Promise.all([...living].map((member) => member.started));
+    } catch (thrown) {
+      isLeaving = true;
+      for (const member of living) member.kill();
+      await Promise.all([...living].map((member) => member.ended));
+      throw thrown;
+    }
   }
 
   async function replaceOne(slot: Slot): Promise<void> {
@@ -181,22 +192,27 @@ export function createFleet({ loaded, set, env, events, clock, onUp }: FleetOpti
     for (const member of members) member.text = textOf(next);
     // One that does not answer now would judge by the old configuration.
     await Promise.all(members.map((member) => member.ask('commit', TELL_MS).catch(() => member.kill())));
+    // Those that came up meanwhile were not asked.
+    await Promise.all([...living].map(catchUp));
+  }
+
+  /** Of one that began with another configuration than the one that is in force now. */
+  async function catchUp(member: Member): Promise<void> {
+    const text = textOf(inForce);
+    if (member.phase() !== 'up' || member.text === text) return;
+    try {
+      await member.ask('prepare', PREPARE_MS, { text });
+      await member.ask('commit', TELL_MS);
+      member.text = text;
+    } catch {
+      member.kill();
+    }
   }
 
   const upIn = (some: readonly Slot[]) => some.flatMap(({ current }) => (current?.phase() === 'up' ? [current] : []));
 
   return {
-    async start() {
-      for (const slot of slots) slot.current = spawn(slot);
-      try {
-        await Promise.all([...living].map((member) => member.started));
-      } catch (thrown) {
-        isLeaving = true;
-        for (const member of living) member.kill();
-        await Promise.all([...living].map((member) => member.ended));
-        throw thrown;
-      }
-    },
+    start: () => inTurn(startAll),
     forConnection(listener, slot) {
       const up = upIn(listener === 'check' ? checkSlots : slots.filter(({ role }) => role === listener));
       // One that has no store yet would answer 503 to what another can judge.

@@ -9,6 +9,8 @@ import type { FromWorker, Listener, Question, Questions, StartOrder, WorkerFacts
 export interface Ending {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
+  /** By the supervisor, since it was silent. */
+  readonly wasKilled: boolean;
 }
 
 /** Why it did not start; `exit` is what the command ends with for such a reason. */
@@ -63,6 +65,12 @@ const LOAD_MS = 60_000;
 const START_MS = 10_000;
 /** Beyond what it was given to drain: answers, store and log have to be closed. */
 const END_MS = 5000;
+/**
+ * A worker whose loop turns tells something every two seconds. One that has not for some looks hangs: its connections would wait for
+ * nothing, and those that come after them too. Looks, not a time: a supervisor that was itself stopped for long must hear them first.
+ */
+const LOOK_MS = 10_000;
+const SILENT_LOOKS = 3;
 
 export function startMember({ order, env, onFacts }: MemberOptions): Member {
   const child = fork(argv[1] ?? '', ['worker'], { env, serialization: 'advanced' });
@@ -73,11 +81,28 @@ export function startMember({ order, env, onFacts }: MemberOptions): Member {
   const questions = createQuestions(child);
   const started = Promise.withResolvers<void>();
   const ended = Promise.withResolvers<Ending>();
+  /** Handed over and not yet told of as taken: ours stay open until then, and are closed with a worker that dies before. */
+  const handed = new Map<number, Socket>();
+  let lastHanded = 0;
+  let wasKilled = false;
+  const kill = () => {
+    wasKilled = true;
+    child.kill('SIGKILL');
+  };
+  let silentLooks = 0;
+  const looking = setInterval(() => {
+    silentLooks += 1;
+    if (phase === 'up' && silentLooks > SILENT_LOOKS) kill();
+  }, LOOK_MS);
 
   child.on('message', (message: FromWorker) => {
+    silentLooks = 0;
     if (message.kind === 'loaded') within(START_MS);
     else if (message.kind === 'closed') connections -= 1;
-    else if (message.kind === 'failed') started.reject(new StartFailed(message.message, message.exit));
+    else if (message.kind === 'taken') {
+      handed.get(message.id)?.destroy();
+      handed.delete(message.id);
+    } else if (message.kind === 'failed') started.reject(new StartFailed(message.message, message.exit));
     else if (message.kind === 'answer' || message.kind === 'refused') questions.settle(message);
     else {
       ({ facts } = message);
@@ -93,18 +118,21 @@ export function startMember({ order, env, onFacts }: MemberOptions): Member {
     clearTimeout(late);
     late = setTimeout(() => {
       started.reject(new StartFailed(`a worker was not up within ${ms / 1000} s`, EXIT_FAILED));
-      child.kill('SIGKILL');
+      kill();
     }, ms);
   };
   within(LOAD_MS);
-  const end = (ending: Ending) => {
+  const end = (ending: Omit<Ending, 'wasKilled'>) => {
     phase = 'ended';
     clearTimeout(late);
+    clearInterval(looking);
+    for (const connection of handed.values()) connection.destroy();
+    handed.clear();
     started.reject(
       new StartFailed(`a worker ended with ${ending.signal ?? ending.code} before it was up`, EXIT_FAILED),
     );
     questions.end();
-    ended.resolve(ending);
+    ended.resolve({ ...ending, wasKilled });
   };
   child.on('exit', (code, signal) => end({ code, signal }));
   child.on('error', () => {
@@ -127,8 +155,12 @@ export function startMember({ order, env, onFacts }: MemberOptions): Member {
     ended: ended.promise,
     give(listener, connection) {
       connections += 1;
+      const id = (lastHanded += 1);
+      handed.set(id, connection);
       // A connection that can't be handed over is closed: its proxy opens another.
-      child.send({ kind: 'connection', listener }, connection, (error) => error !== null && connection.destroy());
+      child.send({ kind: 'connection', id, listener }, connection, { keepOpen: true }, (error) => {
+        if (error !== null) connection.destroy();
+      });
     },
     async ask(question, withinMs, ...told) {
       const answer = await ask(question, withinMs, ...told);
@@ -144,7 +176,7 @@ export function startMember({ order, env, onFacts }: MemberOptions): Member {
       clearTimeout(cut);
       return last?.wasQuiet ?? false;
     },
-    kill: () => child.kill('SIGKILL'),
+    kill,
   };
 }
 

@@ -23,6 +23,7 @@ export interface StartOrder {
 /** Comes with the connection's handle. */
 export interface HandedConnection {
   readonly kind: 'connection';
+  readonly id: number;
   readonly listener: Listener;
 }
 
@@ -91,7 +92,10 @@ export type FromWorker =
   /** It can answer, be it with 503. */
   | { readonly kind: 'started'; readonly facts: WorkerFacts }
   | { readonly kind: 'failed'; readonly message: string; readonly exit: number }
+  /** Also now and then without news: whose loop does not turn says nothing. */
   | { readonly kind: 'facts'; readonly facts: WorkerFacts }
+  /** It has a connection that was handed over, or found that it had ended on the way. */
+  | { readonly kind: 'taken'; readonly id: number }
   /** A connection that was handed over has ended. */
   | { readonly kind: 'closed'; readonly listener: Listener }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: unknown }

@@ -7,10 +7,13 @@ const CRASH_WRITE_MS = 50;
 
 export function onCrash(events: Events, denyInFlight: () => void): void {
   const crash = async (kind: 'exception' | 'rejection', thrown: unknown) => {
-    denyInFlight();
-    await events.crash(kind, thrown);
-    await pause(CRASH_WRITE_MS);
-    process.exit(EXIT_CRASH);
+    try {
+      denyInFlight();
+      await events.crash(kind, thrown);
+      await pause(CRASH_WRITE_MS);
+    } finally {
+      process.exit(EXIT_CRASH); // Whatever fails on the way: it would only come back here.
+    }
   };
   process.on('uncaughtException', (error) => void crash('exception', error));
   process.on('unhandledRejection', (reason) => void crash('rejection', reason));

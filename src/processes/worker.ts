@@ -7,13 +7,14 @@ import { loadConfig, type LoadOptions } from '../config/load.ts';
 import { RingError } from '../keys/ring.ts';
 import type { Attach } from '../listener/bind.ts';
 import { schemes } from '../schemes/index.ts';
-import { startSidecar, type Prepared, type Sidecar } from '../sidecar.ts';
+import { startSidecar, type Sidecar } from '../sidecar.ts';
 import type { Events } from '../telemetry/events.ts';
 import { VERSION } from '../version.ts';
 import type {
   AdminCall,
   Asked,
   FromWorker,
+  HandedConnection,
   Listener,
   Question,
   Questions,
@@ -23,11 +24,14 @@ import type {
 } from './messages.ts';
 import { onCrash } from './on-crash.ts';
 import { openEvents } from './open-events.ts';
+import { createReload } from './reload.ts';
 
 /** As the command that the supervisor is ends with for the same reason. */
 const EXIT = { ok: 0, failed: 1, usage: 2, unreadable: 7, cutOff: 8 } as const;
 
 const TELL_MS = 200;
+/** Without news: the supervisor takes one that is silent for long to hang. */
+const ALIVE_MS = 2000;
 
 /** @returns the exit code, once everything has ended. */
 export async function runWorker(env: LoadOptions['env']): Promise<number> {
@@ -70,14 +74,18 @@ async function untilDrained(
   sidecar: Sidecar,
   events: Events,
   load: (text: string) => ReturnType<typeof loadConfig>,
-  give: (listener: Listener, connection: Socket | undefined) => void,
+  give: (order: HandedConnection, connection: Socket | undefined) => void,
 ): Promise<number> {
   let told = '';
+  let quietMs = 0;
   const telling = setInterval(() => {
-    const now = factsOf(sidecar);
-    if (JSON.stringify(now) === told) return;
-    told = JSON.stringify(now);
-    tell({ kind: 'facts', facts: now });
+    const facts = factsOf(sidecar);
+    const now = JSON.stringify(facts);
+    quietMs += TELL_MS;
+    if (now === told && quietMs < ALIVE_MS) return;
+    told = now;
+    quietMs = 0;
+    tell({ kind: 'facts', facts });
   }, TELL_MS);
   const ended = Promise.withResolvers<boolean>();
   let isDraining = false;
@@ -90,7 +98,7 @@ async function untilDrained(
 
   const answers = createAnswers(sidecar, events, load, drain);
   process.on('message', (message: ToWorker, connection: Socket | undefined) => {
-    if (message.kind === 'connection') give(message.listener, connection);
+    if (message.kind === 'connection') give(message, connection);
     else if (message.kind === 'ask') void answer(message, answers, ended.resolve);
   });
   // The supervisor is gone: nobody brings connections any more, so the calls in flight are the last.
@@ -117,22 +125,18 @@ function createAnswers(
   load: (text: string) => ReturnType<typeof loadConfig>,
   drain: () => Promise<boolean>,
 ): Answers {
-  let prepared: Prepared | undefined;
+  const reload = createReload(async (text) => sidecar.prepare(load(text)));
   return {
     async prepare({ text }) {
-      prepared?.cancel();
-      prepared = undefined;
-      prepared = await sidecar.prepare(load(text));
+      await reload.prepare(text);
       return undefined;
     },
     commit() {
-      prepared?.commit();
-      prepared = undefined;
+      reload.commit();
       return undefined;
     },
     cancel() {
-      prepared?.cancel();
-      prepared = undefined;
+      reload.cancel();
       return undefined;
     },
     metrics: () => events.snapshot(),
@@ -207,7 +211,8 @@ function createHandedConnections() {
         server.emit('listening'); // For an HTTP server, which begins to look after its connections' time then.
         return Promise.resolve(address);
       },
-    give(listener: Listener, connection: Socket | undefined): void {
+    give({ id, listener }: HandedConnection, connection: Socket | undefined): void {
+      tell({ kind: 'taken', id });
       if (connection === undefined) return tell({ kind: 'closed', listener }); // It ended on the way.
       connection.once('close', () => tell({ kind: 'closed', listener }));
       const server = servers.get(listener);

@@ -7,6 +7,8 @@ import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { parse } from 'yaml';
+import { isLong } from '../support/long.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { type Service, startService } from '../support/service.ts';
 
@@ -261,3 +263,108 @@ test('a worker that comes up while a reload is under way has the configuration o
   await until(async () => (await fetch(`${of.admin}/readyz`)).ok);
   expect((await of.reload()).status).toBe(200); // All of them can be asked.
 }, 60_000);
+
+test('SIGTERM during the start is heard: exit 0, and no worker stays', async () => {
+  const of = await start();
+  await until(() => of.output().includes('a worker is starting'));
+  of.child.kill('SIGTERM');
+  expect(await of.ended).toBe(0);
+  const pids = [...of.output().matchAll(/worker, process ([0-9]+)/g)].map(([, pid]) => Number(pid));
+  expect(pids.filter(isAlive)).toEqual([]);
+}, 60_000);
+
+test('a reload that is asked for during the start is put in force after it', async () => {
+  const of = await start();
+  await until(() =>
+    fetch(`${of.admin}/healthz`).then(
+      ({ ok }) => ok,
+      () => false,
+    ),
+  );
+  const text = await readFile(of.configFile, 'utf8');
+  await writeFile(of.configFile, text.replace('api:', 'api2:'));
+  expect((await of.reload()).status).toBe(200);
+  await of.ready();
+  const [, first] = /"event":"start".*"config_hash":"([0-9a-f]+)"/.exec(of.output()) ?? [];
+  expect(first).toHaveLength(12);
+  expect((await of.status()).configHash).not.toBe(first);
+}, 60_000);
+
+test('a worker that comes up while the others prepare a reload has it as well', async () => {
+  const discovery = async (of: Service) => {
+    const { listeners } = parse(await readFile(of.configFile, 'utf8')) as {
+      listeners: { issuer: { address: string } };
+    };
+    const answer = await fetch(`http://${listeners.issuer.address}/.well-known/countersign`);
+    return ((await answer.json()) as { audiences: string[] }).audiences;
+  };
+  const of = await start((config) => {
+    config['issuer'] = { audiences: ['https://before.example.com'] };
+  });
+  await of.ready();
+  const all = await workers(of);
+  const slow = all.find(({ role }) => role === 'check')?.pid ?? 0;
+  const up = () => (of.output().match(/a worker answers/g) ?? []).length;
+  const before = up();
+  process.kill(all.find(({ role }) => role === 'issuer')?.pid ?? 0, 'SIGKILL');
+  process.kill(slow, 'SIGSTOP');
+  try {
+    await sleep(200); // Its successor has begun, with the configuration of before.
+    const text = await readFile(of.configFile, 'utf8');
+    await writeFile(of.configFile, text.replace('before.example', 'after.example'));
+    const reloaded = of.reload();
+    for (let look = 0; up() === before && look < 40; look += 1) await sleep(100);
+    process.kill(slow, 'SIGCONT');
+    expect((await reloaded).status).toBe(200);
+  } finally {
+    process.kill(slow, 'SIGCONT');
+  }
+  await until(async () => (await workers(of)).length === 3);
+  await until(() =>
+    discovery(of).then(
+      ([audience]) => audience === 'https://after.example.com',
+      () => false,
+    ),
+  );
+}, 60_000);
+
+test('connections on their way to a worker that ends are closed, so that proxies open others', async () => {
+  const of = await start((config) => {
+    config['process'] = { model: 'multi', checkWorkers: 1 };
+  });
+  await of.ready();
+  const victim = (await workers(of)).find(({ role }) => role === 'check')?.pid ?? 0;
+  process.kill(victim, 'SIGSTOP');
+  const connections = Array.from({ length: 4 }, () => connect(join(of.folder, 'check.sock')));
+  const closed = Promise.all(connections.map((connection) => once(connection.resume(), 'close')));
+  await sleep(500);
+  process.kill(victim, 'SIGKILL');
+  await closed;
+}, 60_000);
+
+test('what ends a crash whose own handling fails is the exit code of a crash all the same: 70', async () => {
+  const program = `
+    import { onCrash } from './src/processes/on-crash.ts';
+    onCrash({ crash: async () => {} }, () => { throw new Error('of the handling'); });
+    setInterval(() => {}, 1000);
+    throw new Error('of the program');`;
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', program], { stdio: 'ignore' });
+  const [code] = await once(child, 'exit');
+  expect(code).toBe(70);
+}, 20_000);
+
+// It takes more than half a minute to be sure that a worker hangs.
+if (isLong) {
+  test('a worker that hangs is ended, and another takes its place', async () => {
+    const of = await start();
+    await of.ready();
+    const before = await workers(of);
+    const hanging = before.find(({ role }) => role === 'check')?.pid ?? 0;
+    process.kill(hanging, 'SIGSTOP');
+    await sleep(30_000);
+    await until(() => !isAlive(hanging));
+    await until(async () => (await workers(of)).length === before.length);
+    expect(of.output()).toContain('since it was silent');
+    expect(await of.metric('countersign_worker_restarts_total{reason="crash"}')).toBe(1);
+  }, 120_000);
+}
