@@ -76,7 +76,7 @@ async function bringUp(port: number, envoyBinary: string, check: string): Promis
       insecure: { freshMemoryStore: true },
       listeners: {
         check: { address: check },
-        issuer: { address: `127.0.0.1:${issuerPort}` },
+        issuer: { address: `127.0.0.1:${issuerPort}`, trustedHops: 1 },
         admin: { address: `127.0.0.1:${adminPort}`, tokenFile: adminTokenFile },
       },
       keys: { ringFile },

@@ -13,7 +13,8 @@ The configuration in force: what the chart decides, overwritten by .Values.confi
 {{- if .Values.admin.existingSecret -}}
 {{- $_ := set $admin "tokenFile" (printf "%s/admin/token" $secrets) -}}
 {{- end -}}
-{{- $listeners := dict "check" $check "issuer" (dict "address" (ternary "127.0.0.1:8080" "0.0.0.0:8080" $isSidecar)) "admin" $admin -}}
+{{- /* Clients come through Envoy, which writes their address: without it all of them would share one rate limit. */ -}}
+{{- $listeners := dict "check" $check "issuer" (dict "address" (ternary "127.0.0.1:8080" "0.0.0.0:8080" $isSidecar) "trustedHops" 1) "admin" $admin -}}
 {{- $base := dict "version" 1 "deployment" .Values.mode "listeners" $listeners -}}
 {{- /* Not as many as the node has cores: pods scale out by replicas. */ -}}
 {{- if and (not $isSidecar) (ne (dig "store" "type" "" .Values.config) "memory") -}}
