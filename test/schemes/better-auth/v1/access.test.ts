@@ -116,7 +116,14 @@ describe('the body', () => {
         const changed = Uint8Array.from(bytes);
         changed[at] = (changed[at] ?? 0) ^ by;
         const outcome = await outcomeOf(world.judge({ ...parts, body: complete(changed) }));
-        expect(['malformed', 'signature_invalid', 'credentials_missing', 'unknown_credential']).toContain(outcome);
+        expect([
+          'malformed',
+          'signature_invalid',
+          'credentials_missing',
+          'unknown_credential',
+          'stale',
+          'not_yet_valid',
+        ]).toContain(outcome);
       }),
     );
     expect(await outcomeOf(world.judge(parts))).toBe('allow');
