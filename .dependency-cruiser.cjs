@@ -47,7 +47,18 @@ const mayImport = {
   'multi.ts': ['processes', 'sidecar.ts', 'http', 'admin', 'config', 'telemetry', 'core', 'crypto'],
   'explain.ts': ['authenticate.ts', 'graph.ts', 'envoy', 'config', 'core', 'crypto', 'schemes', 'telemetry'],
   'supervisor.ts': [
-    ...['multi.ts', 'processes', 'sidecar.ts', 'listener', 'config', 'telemetry', 'core', 'keys', 'schemes'],
+    ...[
+      'multi.ts',
+      'processes',
+      'sidecar.ts',
+      'listener',
+      'config',
+      'telemetry',
+      'core',
+      'encoding',
+      'keys',
+      'schemes',
+    ],
     'version.ts',
   ],
   commands: [
