@@ -1,5 +1,5 @@
 /** A listener's certificate, key and authorities: read at the start, and again whenever one of the files changes. */
-import { readFileSync, unwatchFile, watchFile } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import type { SecureContextOptions, Server } from 'node:tls';
 import { certificateEndsMs } from '../crypto/certificate.ts';
 
@@ -46,10 +46,23 @@ export function followTlsFiles(
       events.onCertificateError(error);
     }
   };
-  load();
   const watched = [files.certFile, files.keyFile, files.clientCaFile].filter((file) => file !== undefined);
-  for (const file of watched) watchFile(file, { interval: LOOK_MS, persistent: false }, reload);
-  return () => {
-    for (const file of watched) unwatchFile(file, reload);
-  };
+  // Before they are read: a change meanwhile is seen by the first look.
+  let seen = stampOf(watched);
+  load();
+  const looking = setInterval(() => {
+    const now = stampOf(watched);
+    if (now === seen) return;
+    seen = now;
+    reload();
+  }, LOOK_MS).unref();
+  return () => clearInterval(looking);
+}
+
+/** Changes with any of the files; of one that is gone nothing is left. */
+function stampOf(files: readonly string[]): string {
+  return files
+    .map((file) => statSync(file, { bigint: true, throwIfNoEntry: false }))
+    .map((found) => (found === undefined ? '' : `${found.ino} ${found.size} ${found.mtimeNs}`))
+    .join();
 }
