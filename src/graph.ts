@@ -245,6 +245,7 @@ async function keyringFor(
 /** What the scheme's settings need, and those that routes put over them. */
 function usesOf({ name, keyUses }: SchemeDefinition, config: Config): readonly KeyUse[] {
   const all = [config.schemes[name], ...Object.values(config.routes).map((route) => route.settings[name])];
+  // Each is what this definition's own schema gave, which the list of definitions can't say in types.
   return all.flatMap((settings) => (settings === undefined ? [] : keyUses(settings as never)));
 }
 

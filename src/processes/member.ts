@@ -141,6 +141,7 @@ export function startMember({ order, env, onFacts }: MemberOptions): Member {
   started.promise.catch(() => undefined).finally(() => clearTimeout(late));
   child.send({ kind: 'start', ...order } satisfies StartOrder, () => undefined);
 
+  // The answer's type goes by the question's name; what came over the channel has none.
   const ask: Member['ask'] = (question, withinMs, ...told) => questions.ask(question, told[0], withinMs) as never;
   return {
     role: order.role,

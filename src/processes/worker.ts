@@ -163,6 +163,7 @@ async function answer(
   ended: (wasQuiet: boolean) => void,
 ): Promise<void> {
   try {
+    // What is told goes with the question, as `messages.ts` pairs them; the channel carries no types.
     const answered = await answers[question](told as never);
     tell({ kind: 'answer', id, answer: answered });
     if (question === 'drain') ended((answered as Questions['drain']['answer']).wasQuiet);

@@ -10,6 +10,7 @@ const ringIsThere: Rule = {
       const settings = [schemes[name], ...Object.values(routes).map((route) => route.settings[name])].filter(
         (value) => value !== undefined,
       );
+      // The values are what this definition's own schema gave, which the list of definitions can't say in types.
       const uses = new Set(settings.flatMap((value): readonly KeyUse[] => definition.keyUses(value as never)));
       if (uses.size === 0) continue;
       refuse(['keys', 'ringFile'], `expected a path: ${name} needs keys (${[...uses].join(', ')})`);

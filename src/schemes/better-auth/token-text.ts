@@ -71,6 +71,7 @@ interface Inflated {
 function inflateRaw(body: Uint8Array, maxBytes: number): { content: Uint8Array; consumed: number } {
   try {
     const options = { info: true, maxOutputLength: maxBytes, chunkSize: CHUNK_BYTES };
+    // With `info` Node returns both; its typings know the buffer alone.
     const { buffer, engine } = inflateRawSync(body, options) as unknown as Inflated;
     return { content: buffer, consumed: engine.bytesWritten };
   } catch {
