@@ -63,17 +63,19 @@ async function end({ child }: Running, signal: 'SIGTERM' | 'SIGKILL'): Promise<v
   clearTimeout(cut);
 }
 
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const bound = server.address();
-      server.close(() =>
-        bound === null || typeof bound === 'string' ? reject(new Error('no port')) : resolve(bound.port),
-      );
-    });
-  });
+/** Below the ports that the kernel gives to outgoing connections: one of those may be taken before it is listened on. */
+const PORTS = { first: 10_000, count: 22_000 };
+/** Where this process looks first; processes that start one after another are far apart. */
+let looked = (process.pid * 7919) % PORTS.count;
+
+/** A loopback port that nobody listens on. No process is given the same one twice. */
+export async function freePort(): Promise<number> {
+  for (let tries = 0; tries < PORTS.count; tries += 1) {
+    looked = (looked + 1) % PORTS.count;
+    const port = PORTS.first + looked;
+    if (await isFree(port)) return port;
+  }
+  throw new Error('no port is free');
 }
 
 export function isFree(port: number): Promise<boolean> {

@@ -19,3 +19,8 @@ export function b64(text: string): Uint8Array {
 export function ed25519Jwk(point: Uint8Array): PublicJwk {
   return { kty: 'OKP', crv: 'Ed25519', x: encodeBase64url(point) };
 }
+
+/** The text with another character there: one drawn at random or fixed may be the one that stands there already. */
+export function altered(text: string, at: number): string {
+  return text.slice(0, at) + (text[at] === 'A' ? 'B' : 'A') + text.slice(at + 1);
+}

@@ -8,7 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { redisServer } from '../../scripts/fetch-redis.ts';
 import { SENTINEL_ACL } from './acl.ts';
-import { freePort, startRedis, type TestRedis } from './redis.ts';
+import { freePort } from '../../scripts/processes.ts';
+import { startRedis, type TestRedis } from './redis.ts';
 
 export const SENTINEL_NAME = 'countersign';
 

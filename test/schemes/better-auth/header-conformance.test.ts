@@ -9,6 +9,7 @@ import { ringWith } from '../../support/key-ring.ts';
 import type { SchemeWorld } from '../../support/scheme-world.ts';
 import { storesUnderTest } from '../../support/stores.ts';
 import { admin, entered, label, newKey, refreshed, withHeaderProof, type Access } from './v0/prover.ts';
+import { altered } from '../../support/bytes.ts';
 
 /** The Authorization header, rewritten. */
 function header(rewrite: (value: string) => string): Change {
@@ -19,8 +20,7 @@ const parameter = (name: string, rewrite: (value: string) => string): Change =>
   header((value) => value.replace(new RegExp(`${name}="([^"]*)"`), (_, old: string) => `${name}="${rewrite(old)}"`));
 
 /** Another well-formed value: the character at this place becomes its neighbour. */
-const otherAt = (at: number) => (text: string) =>
-  text.slice(0, at) + (text[at] === 'A' ? 'B' : 'A') + text.slice(at + 1);
+const otherAt = (at: number) => (text: string) => altered(text, at);
 
 const malformed: SchemeUnderTest['malformed'] = [
   [

@@ -6,6 +6,7 @@ import { withHeader } from '../../support/auth-request.ts';
 import { storesUnderTest } from '../../support/stores.ts';
 import { userKey, userRecord } from '../../support/test-users.ts';
 import { type Client, NAME, newKey, registered, signed } from './prover.ts';
+import { altered } from '../../support/bytes.ts';
 
 /** The Authorization header, rewritten. */
 function header(rewrite: (value: string) => string): Change {
@@ -16,8 +17,7 @@ const parameter = (name: string, rewrite: (value: string) => string): Change =>
   header((value) => value.replace(new RegExp(`${name}="([^"]*)"`), (_, old: string) => `${name}="${rewrite(old)}"`));
 
 /** Another well-formed value: the character at this place becomes its neighbour. */
-const otherAt = (at: number) => (text: string) =>
-  text.slice(0, at) + (text[at] === 'A' ? 'B' : 'A') + text.slice(at + 1);
+const otherAt = (at: number) => (text: string) => altered(text, at);
 
 function underTest(kind: 'stored' | 'stateless', alg: SignatureAlg, verify: 'sync' | 'threadpool'): SchemeUnderTest {
   return {

@@ -6,6 +6,7 @@ import { complete, withHeader } from '../../support/auth-request.ts';
 import { storesUnderTest } from '../../support/stores.ts';
 import { userRecord } from '../../support/test-users.ts';
 import { loggedIn, newClient, signed } from './prover.ts';
+import { altered } from '../../support/bytes.ts';
 
 const rewritten =
   (name: string, rewrite: (value: string) => string): Change =>
@@ -19,8 +20,7 @@ const doubled =
   (proven) => ({ ...proven, headers: [...proven.headers, [name, headerOf(proven, name)]] });
 
 /** Another well-formed value: the character at this place becomes its neighbour. */
-const otherAt = (at: number) => (text: string) =>
-  text.slice(0, at) + (text[at] === 'A' ? 'B' : 'A') + text.slice(at + 1);
+const otherAt = (at: number) => (text: string) => altered(text, at);
 /** The same bytes with a stray bit set. */
 const stray = (text: string) =>
   text.slice(0, -1) +

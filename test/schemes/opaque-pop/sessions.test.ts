@@ -17,6 +17,7 @@ import { headerOf } from '../../conformance/scheme.ts';
 import { opaquePop } from '../../../src/schemes/opaque-pop/index.ts';
 import { GET, popWorld } from './pop-world.ts';
 import { loggedIn, newClient, signed, type Client } from './prover.ts';
+import { altered } from '../../support/bytes.ts';
 
 const MINUTE_MS = 60_000;
 const IDLE_MS = 15 * MINUTE_MS;
@@ -258,7 +259,7 @@ describe('11. who reads the store', () => {
     await world.store.put(keyOf(other.sid), text, MINUTE_MS);
     expect((await faultOf(world.judge(await signed(world, other, GET)))).reason).toBe('sealed');
     // Altered in place, and with the key gone.
-    await world.store.put(keyOf(session.sid), `${text.slice(0, -2)}AA`, MINUTE_MS);
+    await world.store.put(keyOf(session.sid), altered(text, text.length - 3), MINUTE_MS);
     expect((await faultOf(world.judge(await world.sign(session)))).reason).toBe('sealed');
     await world.store.put(keyOf(session.sid), text, MINUTE_MS);
     const ring = world.ring;

@@ -19,6 +19,7 @@ import type { SchemeWorld } from '../../../support/scheme-world.ts';
 import { outcomeOf } from '../../../support/refused.ts';
 import { channelTo, signedBy, type TestChannel } from './channel.ts';
 import { admin, betterAuthWorld } from './prover.ts';
+import { altered } from '../../../support/bytes.ts';
 
 const REQUEST: RequestParts = {
   method: 'POST',
@@ -259,11 +260,9 @@ describe('a device', () => {
 });
 
 describe('replies', () => {
-  const flip = (text: string, at: number) => text.slice(0, at) + (text[at] === 'A' ? 'B' : 'A') + text.slice(at + 1);
-
   test.each<[string, (reply: string) => string]>([
-    ['a signature altered', (reply) => flip(reply, reply.length - 20)],
-    ['a payload altered', (reply) => reply.replace(/"nonce":"0A..../, (start) => flip(start, start.length - 1))],
+    ['a signature altered', (reply) => altered(reply, reply.length - 20)],
+    ['a payload altered', (reply) => reply.replace(/"nonce":"0A..../, (start) => altered(start, start.length - 1))],
     ['an error body under status 200', () => '{"error":{"code":"CS401"}}'],
     ['no JSON', () => '<html>'],
     ['no signature', (reply) => reply.replace(/,"signature":"[^"]*"/, '')],
