@@ -21,8 +21,13 @@ export function sha256Base64url(bytes: Uint8Array): string {
 /** @param text one character a byte. */
 export function latin1Bytes(text: string): Uint8Array {
   const bytes = new Uint8Array(text.length);
-  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  writeLatin1(bytes, 0, text);
   return bytes;
+}
+
+/** @param text one character a byte; they must have room behind `at`. */
+export function writeLatin1(out: Uint8Array, at: number, text: string): void {
+  for (let i = 0; i < text.length; i++) out[at + i] = text.charCodeAt(i);
 }
 
 /** SHA-512 of one chunk. 64 bytes. */

@@ -32,23 +32,38 @@ function encodeByTable(bytes: Uint8Array): string {
   return text.slice(0, Math.ceil((bytes.length * 4) / 3));
 }
 
+const encoder = new TextEncoder();
+
+/** For the characters of a proof, as bytes: in a loop those are read much faster than out of a text. */
+const scratch = new Uint8Array(1024);
+
 /** Undefined for padding, white space, `+` and `/`, an impossible length, and stray bits in the last character. */
 export function decodeBase64url(text: string): Uint8Array | undefined {
-  const tail = text.length % 4;
+  const { length } = text;
+  const tail = length % 4;
   if (tail === 1) return undefined;
-  const out = new Uint8Array(Math.floor((text.length * 3) / 4));
+  const characters = length <= scratch.length ? scratch : new Uint8Array(length);
+  // A character of several bytes stops it or leaves no room for all the others.
+  const { read, written } = encoder.encodeInto(text, characters);
+  if (read !== length || written !== length) return undefined;
+  const out = new Uint8Array(Math.floor((length * 3) / 4));
   let bad = 0;
   let at = 0;
   let i = 0;
-  for (; i + 3 < text.length; i += 4) {
-    const [a, b, c, d] = [valueAt(text, i), valueAt(text, i + 1), valueAt(text, i + 2), valueAt(text, i + 3)];
+  for (; i + 3 < length; i += 4) {
+    const a = valueAt(characters, i);
+    const b = valueAt(characters, i + 1);
+    const c = valueAt(characters, i + 2);
+    const d = valueAt(characters, i + 3);
     bad |= a | b | c | d;
     out[at++] = (a << 2) | (b >> 4);
     out[at++] = (b << 4) | (c >> 2);
     out[at++] = (c << 6) | d;
   }
   if (tail !== 0) {
-    const [a, b, c] = [valueAt(text, i), valueAt(text, i + 1), tail === 3 ? valueAt(text, i + 2) : 0];
+    const a = valueAt(characters, i);
+    const b = valueAt(characters, i + 1);
+    const c = tail === 3 ? valueAt(characters, i + 2) : 0;
     bad |= a | b | c;
     out[at++] = (a << 2) | (b >> 4);
     if (tail === 3) out[at] = (b << 4) | (c >> 2);
@@ -66,6 +81,6 @@ function byteAt(bytes: Uint8Array, i: number): number {
   return bytes[i] ?? 0;
 }
 
-function valueAt(text: string, i: number): number {
-  return VALUES[text.charCodeAt(i)] ?? NOT_IN_ALPHABET;
+function valueAt(characters: Uint8Array, i: number): number {
+  return VALUES[characters[i] ?? NOT_IN_ALPHABET] ?? NOT_IN_ALPHABET;
 }

@@ -5,6 +5,8 @@
 
 const encoder = new TextEncoder();
 
+/** Of one UTF-16 code unit. */
+const MAX_UTF8_BYTES = 3;
 const MAX_U32 = 0xffff_ffff;
 const MAX_U64 = 0xffff_ffff_ffff_ffffn;
 
@@ -14,13 +16,14 @@ export function utf8(text: string): Uint8Array {
 }
 
 export function concat(parts: readonly Uint8Array[]): Uint8Array {
-  const out = allocate(parts.reduce((length, part) => length + part.length, 0));
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  const out = room(length);
   let at = 0;
   for (const part of parts) {
     out.set(part, at);
     at += part.length;
   }
-  return out;
+  return take(out, length);
 }
 
 /** 4 bytes, big-endian. @throws {RangeError} outside 0 to 2^32 - 1. */
@@ -52,28 +55,17 @@ export function lp(x: string | Uint8Array): Uint8Array {
  * @returns a view whose `buffer` holds other bytes beside.
  */
 export function lpConcat(...parts: readonly (string | Uint8Array)[]): Uint8Array {
-  let length = 0;
-  for (const part of parts) length += 4 + byteLength(part);
-  const out = allocate(length);
+  let most = 0;
+  for (const part of parts) most += 4 + (typeof part === 'string' ? MAX_UTF8_BYTES : 1) * part.length;
+  const out = room(most);
   let at = 0;
   for (const part of parts) at = writeLp(out, at, part);
-  return out;
-}
-
-function byteLength(x: string | Uint8Array): number {
-  if (typeof x !== 'string') return x.length;
-  let length = x.length;
-  for (let i = 0; i < x.length; i++) {
-    const unit = x.charCodeAt(i);
-    if (unit >= 0xd800 && unit <= 0xdfff) return utf8(x).length;
-    if (unit >= 0x80) length += unit < 0x800 ? 1 : 2;
-  }
-  return length;
+  return take(out, at);
 }
 
 function writeLp(out: Uint8Array, at: number, x: string | Uint8Array): number {
   const start = at + 4;
-  const length = typeof x === 'string' ? writeUtf8(out, start, x) : x.length;
+  const length = typeof x === 'string' ? encoder.encodeInto(wellFormed(x), out.subarray(start)).written : x.length;
   if (typeof x !== 'string') out.set(x, start);
   writeU32(out, at, length);
   return start + length;
@@ -87,32 +79,26 @@ function writeU32(out: Uint8Array, at: number, n: number): void {
   out[at + 3] = n;
 }
 
-/** Nearly all text here is short ASCII, for which a loop is faster than a call into the platform's encoder. */
-function writeUtf8(out: Uint8Array, start: number, text: string): number {
-  for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i);
-    if (unit >= 0x80) return encoder.encodeInto(text, out.subarray(start)).written;
-    out[start + i] = unit;
-  }
-  return text.length;
-}
-
 const SLAB_BYTES = 8192;
 let slab = new Uint8Array(SLAB_BYTES);
 let slabUsed = 0;
 
 /**
- * Zeroes, as a view into a larger buffer: an ArrayBuffer for each of a Check's messages would cost more than hashing them.
- * No part of a slab is handed out twice.
+ * At least so many bytes to write into; `take` says how many of them were, and only those are handed out, once. Both are views into a
+ * larger buffer: an ArrayBuffer for each of a Check's messages would cost more than hashing them.
  */
-function allocate(length: number): Uint8Array {
-  if (length > SLAB_BYTES / 8) return new Uint8Array(length);
+function room(length: number): Uint8Array {
+  if (length > SLAB_BYTES) return new Uint8Array(length);
   if (slabUsed + length > SLAB_BYTES) {
     slab = new Uint8Array(SLAB_BYTES);
     slabUsed = 0;
   }
-  slabUsed += length;
-  return slab.subarray(slabUsed - length, slabUsed);
+  return slab.subarray(slabUsed);
+}
+
+function take(out: Uint8Array, length: number): Uint8Array {
+  if (out.buffer === slab.buffer) slabUsed += length;
+  return out.subarray(0, length);
 }
 
 function wellFormed(text: string): string {
