@@ -55,7 +55,7 @@ const malformed: SchemeUnderTest['malformed'] = [
 
 function underTest(verify: 'sync' | 'threadpool'): SchemeUnderTest {
   let other: Access | undefined;
-  const altered: readonly (readonly [string, Change, DenialCode])[] = [
+  const tampered: readonly (readonly [string, Change, DenialCode])[] = [
     ['another token of the session', parameter('token', () => other?.token ?? ''), 'signature_invalid'],
     [
       'time, by some milliseconds',
@@ -75,7 +75,7 @@ function underTest(verify: 'sync' | 'threadpool'): SchemeUnderTest {
     proofHeaders: ['authorization'],
     freshness: { aheadMs: 5_000, validForMs: 30_000, leadMs: 5_000 },
     malformed,
-    altered,
+    altered: tampered,
     cost: { verbs: ['get', 'get', 'get', 'claim'], verifications: 1 },
     secretsOf: (proven) =>
       ['token', 'nonce', 'sig'].map(
