@@ -4,7 +4,7 @@
  *
  * Names end in the ids of the tests that must exist: CT-05, 06, 09 to 11, 13, 14, 16, 17, 26.
  */
-import { describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DENIAL_CODES, type Denial, type DenialCode, deny, wireCode } from '../../src/core/decision.ts';
@@ -572,38 +572,34 @@ export function schemeConformance(scheme: SchemeUnderTest, stores: readonly Stor
 
     if (!isToken) {
       describe.each(stores.map((store) => [store.title, store] as const))('on %s', (_title, under) => {
-        test('of 64 concurrent copies of one proof exactly one is allowed (CT-09)', async () => {
-          const store = await under.open();
-          try {
-            const world = createSchemeWorld(definition, { settings, verify, store, clock: realClock });
-            const client = await scheme.enter(world);
-            await afterHorizon(store);
-            const proven = await client.prove(REQUEST);
-            const outcomes = await Promise.all(Array.from({ length: 64 }, () => outcomeOf(world.judge(proven))));
-            expect(outcomes.filter((outcome) => outcome === 'allow')).toHaveLength(1);
-            expect(new Set(outcomes)).toEqual(new Set(['allow', spentCode]));
-          } finally {
-            await store.close();
-          }
+        // One for both tests: a server that has just been met lets nobody in for seconds.
+        let store: Store;
+        let world: SchemeWorld;
+        let client: Awaited<ReturnType<typeof scheme.enter>>;
+        beforeAll(async () => {
+          store = await under.open();
+          world = createSchemeWorld(definition, { settings, verify, store, clock: realClock });
+          client = await scheme.enter(world);
+          await afterHorizon(store);
         }, 30_000);
+        afterAll(() => store.close());
+
+        test('of 64 concurrent copies of one proof exactly one is allowed (CT-09)', async () => {
+          const proven = await client.prove(REQUEST);
+          const outcomes = await Promise.all(Array.from({ length: 64 }, () => outcomeOf(world.judge(proven))));
+          expect(outcomes.filter((outcome) => outcome === 'allow')).toHaveLength(1);
+          expect(new Set(outcomes)).toEqual(new Set(['allow', spentCode]));
+        });
 
         test('a retried Check is allowed again, concurrently too; another Check is not (CT-10)', async () => {
-          const store = await under.open();
-          try {
-            const world = createSchemeWorld(definition, { settings, verify, store, clock: realClock });
-            const client = await scheme.enter(world);
-            await afterHorizon(store);
-            const proven = await client.prove(REQUEST);
-            const checkId = newCheckId();
-            const outcomes = await Promise.all(
-              Array.from({ length: 8 }, () => outcomeOf(world.judge(proven, { checkId }))),
-            );
-            expect(new Set(outcomes)).toEqual(new Set(['allow']));
-            expect(await codeOf(world.judge(proven))).toBe(spentCode);
-          } finally {
-            await store.close();
-          }
-        }, 30_000);
+          const proven = await client.prove(REQUEST);
+          const checkId = newCheckId();
+          const outcomes = await Promise.all(
+            Array.from({ length: 8 }, () => outcomeOf(world.judge(proven, { checkId }))),
+          );
+          expect(new Set(outcomes)).toEqual(new Set(['allow']));
+          expect(await codeOf(world.judge(proven))).toBe(spentCode);
+        });
       });
     }
   });

@@ -15,7 +15,7 @@ import { memoryChains } from '../schemes/time-scrambled/prover.ts';
 import { echoOf, openWorld, upstream, verdictOf, type World } from './world.ts';
 import { headerOf, http1 } from './wire.ts';
 
-const WINDOW_MS = 3_000;
+const WINDOW_MS = 2_000;
 const BODY = '{"to":"bob","amount":50}';
 const TARGET = '/transfer?dry=0';
 
@@ -36,7 +36,7 @@ describe.each([
         const { redis } = config['store'] as { redis?: object };
         if (redis !== undefined) Object.assign(redis, { commandTimeout: '1s', socketTimeout: '5s' });
         const limits = { resync: { rate: '1000/s', burst: 10_000 } };
-        config.schemes['time-scrambled'] = { profiles: [profile], window: '3s', maxSkip: 8, limits };
+        config.schemes['time-scrambled'] = { profiles: [profile], window: '2s', maxSkip: 8, limits };
         config.routes['api'] = { ...config.routes['api'], schemes: ['time-scrambled', 'challenge-signature'] };
       },
     });
