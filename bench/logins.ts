@@ -5,13 +5,15 @@
  *   node bench/logins.ts [--logins 200] [--rate 300] [--seconds 6] [--rounds 5]
  */
 import { execFileSync } from 'node:child_process';
-import { Agent, request } from 'node:http';
+import { once } from 'node:events';
 import { pid as ownPid } from 'node:process';
 import { parseArgs } from 'node:util';
+import { Worker } from 'node:worker_threads';
 import { encodeBase64url } from '../src/encoding/base64url.ts';
 import { referenceClient } from '../test/schemes/opaque-pop/reference-engine.ts';
 import { ringWith } from '../test/support/key-ring.ts';
 import { newClient, signedChecks, startChallengeSignature } from './challenge-signature.ts';
+import type { LoginLoad, LoginOrder } from './login-load.ts';
 import { closedLoop, openCaller, openLoop, percentile } from './load.ts';
 
 const { values } = parseArgs({
@@ -32,19 +34,20 @@ const user = newClient('alice');
 const plenty = { rate: '1000000/s', burst: 1_000_000 };
 const limits = { loginPerUserAndAddress: plenty, loginPerUser: plenty, loginPerAddress: plenty };
 const service = await startChallengeSignature(ring, user, undefined, { 'opaque-pop': { limits } });
-const KE1 = encodeBase64url(referenceClient('guess', { memoryKib: 8, iterations: 1, parallelism: 1 }).startLogin().ke1);
-const WRONG = encodeBase64url(new Uint8Array(64));
-const agent = new Agent({ keepAlive: true, maxSockets: 64 });
+const [hostname = '', port = ''] = (service.issuer ?? '').split(':');
+const load: LoginLoad = {
+  hostname,
+  port,
+  ke1: encodeBase64url(referenceClient('guess', { memoryKib: 8, iterations: 1, parallelism: 1 }).startLogin().ke1),
+  finalization: encodeBase64url(new Uint8Array(64)),
+};
+const logins = new Worker(new URL('login-load.ts', import.meta.url), { workerData: load });
+const order = (what: LoginOrder) => logins.postMessage(what, []);
 
-interface Load {
-  /** Logins judged, until it is told to stop. */
-  run(isOver: () => boolean): Promise<number>;
-}
-
-const loads: Readonly<Record<string, Load>> = {
-  alone: { run: async () => 0 },
-  [`beside ${values.logins} logins/s`]: { run: (isOver) => loginsAtRate(Number(values.logins), isOver) },
-  [`beside ${TAKERS} logins at once`]: { run: loginsAtOnce },
+const loads: Readonly<Record<string, LoginOrder | undefined>> = {
+  alone: undefined,
+  [`beside ${values.logins} logins/s`]: { perSecond: Number(values.logins) },
+  [`beside ${TAKERS} logins at once`]: { takers: TAKERS },
 };
 
 try {
@@ -53,73 +56,39 @@ try {
   const warm = openCaller(service.address);
   await closedLoop(warm, signedChecks(ring, user, WARM_UP), 16);
   warm.close();
-  for (let count = 0; count < 50; count += 1) await logInOnce(); // The thread starts with the first.
+  // The thread of the engine starts with the first; compilers rest after some hundreds.
+  await beside({ takers: TAKERS }, () => new Promise((done) => setTimeout(done, 3000)));
 
   const measured = new Map(Object.keys(loads).map((name) => [name, { latencies: [] as number[][], logins: 0 }]));
   for (let round = 0; round < Number(values.rounds); round += 1) {
-    for (const [name, load] of Object.entries(loads)) {
+    for (const [name, what] of Object.entries(loads)) {
       // Made before the connection: who connects and then says nothing is put out.
       const checks = signedChecks(ring, user, rate * seconds);
       const caller = openCaller(service.address);
-      let isOver = false as boolean;
-      const logins = load.run(() => isOver);
-      const latencies = await openLoop(caller, checks, rate);
-      isOver = true;
-      const judged = await logins;
+      const { judged, result } = await beside(what, () => openLoop(caller, checks, rate));
       const sum = measured.get(name);
-      sum?.latencies.push(latencies);
+      sum?.latencies.push(result);
       if (sum !== undefined) sum.logins += judged;
       caller.close();
     }
   }
   print(measured);
 } finally {
-  agent.destroy();
+  await logins.terminate();
   await service.stop();
 }
 
-async function loginsAtRate(perSecond: number, isOver: () => boolean): Promise<number> {
-  const startMs = performance.now();
-  const pending: Promise<boolean>[] = [];
-  while (!isOver()) {
-    const waitMs = startMs + (pending.length * 1000) / perSecond - performance.now();
-    if (waitMs > 1) await new Promise((done) => setTimeout(done, waitMs));
-    pending.push(logInOnce());
-  }
-  return (await Promise.all(pending)).filter(Boolean).length;
-}
-
-async function loginsAtOnce(isOver: () => boolean): Promise<number> {
-  let judged = 0;
-  const taker = async () => {
-    while (!isOver()) if (await logInOnce()) judged += 1;
-  };
-  await Promise.all(Array.from({ length: TAKERS }, taker));
-  return judged;
-}
-
-/** Both calls of somebody who knows no password: the server's work is the same, the client's stays out of the measure. */
-async function logInOnce(): Promise<boolean> {
-  const first = await post('login/start', { user: 'somebody', request: KE1 });
-  if (first.status !== 200) return false;
-  const { loginId } = JSON.parse(first.text) as { loginId: string };
-  return (await post('login/finish', { loginId, finalization: WRONG })).status === 401;
-}
-
-function post(path: string, members: object): Promise<{ status: number; text: string }> {
-  return new Promise((resolve, reject) => {
-    const [hostname, port] = (service.issuer ?? '').split(':');
-    const body = JSON.stringify(members);
-    const headers = { 'content-type': 'application/json', 'content-length': body.length };
-    const target = { agent, hostname, port, method: 'POST', path: `/auth/opaque-pop/${path}`, headers };
-    const sent = request(target, (answer) => {
-      let text = '';
-      answer.on('data', (chunk) => (text += String(chunk)));
-      answer.on('end', () => resolve({ status: answer.statusCode ?? 0, text }));
-    });
-    sent.on('error', reject);
-    sent.end(body);
-  });
+/** @returns also how many logins were judged meanwhile. */
+async function beside<T>(
+  what: LoginOrder | undefined,
+  measure: () => Promise<T>,
+): Promise<{ result: T; judged: number }> {
+  if (what === undefined) return { result: await measure(), judged: 0 };
+  order(what);
+  const result = await measure();
+  order('stop');
+  const [judged] = (await once(logins, 'message')) as [number];
+  return { result, judged };
 }
 
 /** All threads of a process; those that it starts later inherit it. Linux, with `taskset`. */
