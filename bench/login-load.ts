@@ -20,15 +20,15 @@ const agent = new Agent({ keepAlive: true, maxSockets: 64, timeout: 2_000 });
 let round = { isOver: true };
 setPriority(constants.priority.PRIORITY_LOW);
 
-parentPort?.on('message', async (order: LoginOrder) => {
+parentPort?.on('message', (order: LoginOrder) => {
   round.isOver = true;
-  if (order === 'stop') return;
-  const mine = { isOver: false };
-  round = mine;
-  const judged = 'takers' in order ? await atOnce(order.takers, mine) : await atRate(order.perSecond, mine);
-  // eslint-disable-next-line unicorn/require-post-message-target-origin
-  parentPort?.postMessage(judged);
+  if (order !== 'stop') void run(order, (round = { isOver: false }));
 });
+
+async function run(order: Exclude<LoginOrder, 'stop'>, mine: { isOver: boolean }): Promise<void> {
+  const judged = 'takers' in order ? await atOnce(order.takers, mine) : await atRate(order.perSecond, mine);
+  parentPort?.postMessage(judged, []);
+}
 
 async function atRate(perSecond: number, mine: { isOver: boolean }): Promise<number> {
   const startMs = performance.now();

@@ -41,8 +41,8 @@ const load: LoginLoad = {
   ke1: encodeBase64url(referenceClient('guess', { memoryKib: 8, iterations: 1, parallelism: 1 }).startLogin().ke1),
   finalization: encodeBase64url(new Uint8Array(64)),
 };
-const logins = new Worker(new URL('login-load.ts', import.meta.url), { workerData: load });
-const order = (what: LoginOrder) => logins.postMessage(what, []);
+const generator = new Worker(new URL('login-load.ts', import.meta.url), { workerData: load });
+const order = (what: LoginOrder) => generator.postMessage(what, []);
 
 const loads: Readonly<Record<string, LoginOrder | undefined>> = {
   alone: undefined,
@@ -74,7 +74,7 @@ try {
   }
   print(measured);
 } finally {
-  await logins.terminate();
+  await generator.terminate();
   await service.stop();
 }
 
@@ -87,7 +87,7 @@ async function beside<T>(
   order(what);
   const result = await measure();
   order('stop');
-  const [judged] = (await once(logins, 'message')) as [number];
+  const [judged] = (await once(generator, 'message')) as [number];
   return { result, judged };
 }
 
