@@ -1,6 +1,6 @@
 /**
  * Access tokens as the rest of the folder uses them: minted, decoded, verified. The signature of a token is verified once, as long as
- * it is remembered; its form, its times and whether it was revoked are judged every time.
+ * it is remembered, and so is a text of it inflated once; its times, its signing key and whether it was revoked are judged every time.
  */
 import { LRUCache } from 'lru-cache';
 import { within, type Clock } from '../../core/clock.ts';
@@ -20,6 +20,18 @@ export interface DecodedToken {
   /** What the signature is over. */
   readonly signedBytes: Uint8Array;
   /** SHA-256 of that, base64url: what names a token, since its text could be written in several ways. */
+  readonly digest: string;
+  readonly unpacked: Unpacked;
+}
+
+/** What a text holds, whoever wrote it. */
+interface Unpacked {
+  readonly text: string;
+  readonly signature: Uint8Array;
+  readonly inflated: Uint8Array;
+  /** Without one line feed at the end. */
+  readonly stripped: Uint8Array;
+  /** SHA-256 of that, base64url. */
   readonly digest: string;
 }
 
@@ -43,7 +55,7 @@ export interface Tokens {
   decode(text: string): DecodedToken;
   /** Whether a key that is trusted now has signed it, for our audience. One signature verification, unless it is remembered. */
   verify(token: DecodedToken): Promise<TokenVerdict>;
-  /** Tokens remembered. */
+  /** Tokens remembered, or texts of them where those are more. */
   size(): number;
 }
 
@@ -63,6 +75,8 @@ const LINE_FEED = 0x0a;
 export function createTokens({ settings, serverKeys, clientKeys, signatures, clock }: TokenParts): Tokens {
   /** By what was signed and by whom, never by the text: one signature can be written in two ways. */
   const verified = new LRUCache<string, Token>({ max: settings.tokenCacheEntries });
+  /** Texts of tokens that were signed, to spare the inflating: it says nothing of whom to trust. Strangers' texts never enter. */
+  const texts = new LRUCache<string, Unpacked>({ max: settings.tokenCacheEntries });
 
   function remembered(digest: string): Token | undefined {
     for (const { publicKey } of serverKeys.trusted()) {
@@ -86,27 +100,34 @@ export function createTokens({ settings, serverKeys, clientKeys, signatures, clo
     },
 
     decode(text) {
-      const { signature, content: inflated } = unpackToken(text, settings);
-      const stripped = inflated.at(-1) === LINE_FEED ? inflated.subarray(0, -1) : inflated;
-      const digest = sha256Base64url(stripped);
+      const unpacked = texts.get(text) ?? unpack(text);
+      const { signature, inflated, stripped, digest } = unpacked;
       const known = remembered(digest);
       // One line feed is v0's, from shell pipelines; in v1 it is signed like the rest.
       if (known !== undefined && (stripped === inflated || known.version === 'v0'))
-        return { content: known, signature, signedBytes: stripped, digest };
+        return { content: known, signature, signedBytes: stripped, digest, unpacked };
+      texts.delete(text);
       const content = parseToken(inflated, clientKeys, settings.maxJsonDepth);
       return stripped === inflated || content.version === 'v0'
-        ? { content, signature, signedBytes: stripped, digest }
-        : { content, signature, signedBytes: inflated, digest: sha256Base64url(inflated) };
+        ? { content, signature, signedBytes: stripped, digest, unpacked }
+        : { content, signature, signedBytes: inflated, digest: sha256Base64url(inflated), unpacked };
     },
 
     async verify(token) {
       const verdict = remembered(token.digest) === undefined ? await judge(token) : 'signed';
+      if (remembered(token.digest) !== undefined) texts.set(token.unpacked.text, token.unpacked);
       const isForUs = settings.audience === undefined || token.content.attributes['aud'] === settings.audience;
       return verdict === 'signed' && !isForUs ? 'forged' : verdict;
     },
 
-    size: () => verified.size,
+    size: () => Math.max(verified.size, texts.size),
   };
+
+  function unpack(text: string): Unpacked {
+    const { signature, content: inflated } = unpackToken(text, settings);
+    const stripped = inflated.at(-1) === LINE_FEED ? inflated.subarray(0, -1) : inflated;
+    return { text, signature, inflated, stripped, digest: sha256Base64url(stripped) };
+  }
 
   /** v1 names the key; v0 does not, so all are tried. */
   async function judge({ content, signature, signedBytes, digest }: DecodedToken): Promise<TokenVerdict> {
