@@ -8,7 +8,6 @@ import type { Clock } from './core/clock.ts';
 import { deny } from './core/decision.ts';
 import type { BucketName, Charge, Limit, Limits } from './core/limits.ts';
 import { sha256Base64url } from './crypto/digest.ts';
-import { lpConcat } from './encoding/bytes.ts';
 
 export interface LimitsOptions {
   /** Its monotonic reading: a stepped wall clock neither fills nor empties a bucket. */
@@ -73,11 +72,13 @@ function waitBefore(arrivalMs: number, nowMs: number, { periodMs, burst }: Limit
   return excessMs > ROUNDING_MS ? excessMs : 0;
 }
 
-/** A hash, so that ids and addresses from strangers have one length in memory. */
+/** A hash, so that ids and addresses from strangers have one length in memory; of the parts with their lengths, so that no two lists make one. */
 function bucketKey({ bucket, key, anyAddress }: Charge): string {
   const [first = '', ...rest] = key;
-  const parts = anyAddress === true ? ['any', ...key] : ['from', addressBlock(first), ...rest];
-  return sha256Base64url(lpConcat(bucket, ...parts));
+  const parts = anyAddress === true ? key : [addressBlock(first), ...rest];
+  let text = anyAddress === true ? `${bucket} any` : bucket;
+  for (const part of parts) text += `,${part.length}:${part}`;
+  return sha256Base64url(text);
 }
 
 /** What counts as one address: of IPv6 the /64, of which a single machine has all; an IPv4 address written as IPv6 is that address. */

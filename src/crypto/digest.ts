@@ -14,8 +14,8 @@ export function sha256(...chunks: readonly (Uint8Array | string)[]): Uint8Array 
 }
 
 /** The same of one chunk, as the 43 characters of base64url. */
-export function sha256Base64url(bytes: Uint8Array): string {
-  return hash('sha256', bytes, 'base64url');
+export function sha256Base64url(chunk: Uint8Array | string): string {
+  return hash('sha256', chunk, 'base64url');
 }
 
 /** @param text one character a byte. */

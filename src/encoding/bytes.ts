@@ -36,11 +36,17 @@ export function u32(n: number): Uint8Array {
 
 /** 8 bytes, big-endian. @throws {RangeError} for a number that is not a safe integer, and outside 0 to 2^64 - 1. */
 export function u64(n: number | bigint): Uint8Array {
-  if (typeof n === 'number' && !Number.isSafeInteger(n)) throw new RangeError('u64: a safe integer');
-  if (n < 0 || n > MAX_U64) throw new RangeError('u64: an integer from 0 to 2^64 - 1');
   const out = new Uint8Array(8);
-  writeU32(out, 0, typeof n === 'number' ? Math.floor(n / 2 ** 32) : Number(n >> 32n));
-  writeU32(out, 4, typeof n === 'number' ? n : Number(n & BigInt(MAX_U32)));
+  if (typeof n === 'number') {
+    if (!Number.isSafeInteger(n)) throw new RangeError('u64: a safe integer');
+    if (n < 0) throw new RangeError('u64: an integer from 0 to 2^64 - 1');
+    writeU32(out, 0, Math.floor(n / 2 ** 32));
+    writeU32(out, 4, n);
+    return out;
+  }
+  if (n < 0n || n > MAX_U64) throw new RangeError('u64: an integer from 0 to 2^64 - 1');
+  writeU32(out, 0, Number(n >> 32n));
+  writeU32(out, 4, Number(n & BigInt(MAX_U32)));
   return out;
 }
 

@@ -67,18 +67,12 @@ function headerOption([name, value]: Header): Wire {
 }
 
 function metadataField(metadata: MetadataFields): Wire {
-  return Object.keys(metadata).length === 0
-    ? ''
-    : field(DYNAMIC_METADATA, struct({ countersign: field(5, struct(strings(metadata))) }));
+  let fields = '';
+  for (const [name, value] of Object.entries(metadata)) fields += entry(name, field(3, text(value as string)));
+  return fields === '' ? '' : field(DYNAMIC_METADATA, entry('countersign', field(5, fields)));
 }
 
-/** @param values of type `google.protobuf.Value`. */
-function struct(values: Readonly<Record<string, Wire>>): Wire {
-  return Object.entries(values)
-    .map(([name, value]) => field(1, field(1, text(name)) + field(2, value)))
-    .join('');
-}
-
-function strings(fields: MetadataFields): Record<string, Wire> {
-  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, field(3, text(value))]));
+/** One field of a `google.protobuf.Struct`. @param value of type `google.protobuf.Value`. */
+function entry(name: string, value: Wire): Wire {
+  return field(1, field(1, text(name)) + field(2, value));
 }
