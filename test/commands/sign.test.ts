@@ -1,7 +1,7 @@
 /** Signed requests from the terminal, through a real Envoy. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort } from '../../scripts/processes.ts';
 import { openDeployment, type Deployment } from '../support/deployment.ts';
@@ -22,6 +22,30 @@ afterAll(async () => {
   await deployment.stop();
   folder.remove();
 });
+
+/** What `curl` would do with the options that we print, for a machine without it: what is tested is the shell's reading of them. */
+const STAND_IN = `#!/usr/bin/env node
+const { values, positionals } = require('node:util').parseArgs({
+  options: {
+    method: { type: 'string', short: 'X' },
+    header: { type: 'string', short: 'H', multiple: true },
+    'data-binary': { type: 'string' },
+    s: { type: 'boolean', short: 's' },
+  },
+  allowPositionals: true,
+});
+const headers = values.header.map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()]);
+fetch(positionals[0], { method: values.method, headers, body: values['data-binary'] })
+  .then((answer) => answer.text())
+  .then((text) => process.stdout.write(text));
+`;
+
+/** With the real `curl` where there is one. */
+function shell(command: string): string {
+  writeFileSync(join(folder.path, 'curl'), STAND_IN, { mode: 0o755 });
+  const path = `${process.env['PATH'] ?? ''}:${folder.path}`;
+  return execFileSync('sh', ['-c', command], { encoding: 'utf8', env: { ...process.env, PATH: path } });
+}
 
 const asAlice = () => ['--scheme', 'challenge-signature', '--key', keyFile, '--user', 'alice', '--kid', 'k1'];
 
@@ -60,9 +84,7 @@ describe('sign', () => {
       '-d',
       body,
     ]);
-    const answer = JSON.parse(execFileSync('sh', ['-c', `${stdout.trim()} -s`], { encoding: 'utf8' })) as {
-      body: string;
-    };
+    const answer = JSON.parse(shell(`${stdout.trim()} -s`)) as { body: string };
     expect(atob(answer.body)).toBe(body);
   });
 
