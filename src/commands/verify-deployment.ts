@@ -2,7 +2,7 @@
 import process from 'node:process';
 import { createInterface } from 'node:readline/promises';
 import { CommandError, EXIT, httpUrl, optional, print, printJson, several, type Command } from './command.ts';
-import { probes, type Verdict } from './deployment/probes.ts';
+import { cantTell, probes, type Verdict } from './deployment/probes.ts';
 import { openSite } from './deployment/site.ts';
 import { bodyCoverOf, judged, SIGNER_OPTIONS, signerOf, SIGNERS_USAGE, terminalOf } from './signers.ts';
 
@@ -38,8 +38,12 @@ export const verifyDeployment: Command = {
       untilStoreStopped: values['store-drill'] === true ? untilEnter : undefined,
     });
     const rows: (Verdict & { id: string; asks: string })[] = [];
-    for (const { id, asks, run } of probes) {
-      const row = { id, asks, ...(await judged(() => run(site))) };
+    let acceptsProofs = true;
+    for (const { id, asks, needsAcceptedProof, run } of probes) {
+      const seen = await judged(() => run(site));
+      const isVain = needsAcceptedProof === true && !acceptsProofs && seen.result === 'pass';
+      const row = { id, asks, ...(isVain ? cantTell : seen) };
+      if (id === 'VD-01') acceptsProofs = seen.result === 'pass';
       rows.push(row);
       if (!isJson) print(`${row.result.padEnd(14)} ${id} ${asks}: ${row.detail}`);
     }

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { connectionManager, extAuthz, virtualHost, type EnvoyTree } from '../../scripts/envoy-config.ts';
+import { connectionManager, extAuthz, type EnvoyTree, virtualHost } from '../../scripts/envoy-config.ts';
 import { openDeployment, type Deployment, type DeploymentOptions } from '../support/deployment.ts';
 import { countersign, createFolder, type Folder } from './rig.ts';
 
@@ -34,6 +34,7 @@ async function deploy(options: DeploymentOptions = {}): Promise<(more?: readonly
       passed: by('pass'),
       failed: by('fail'),
       unasked: by('not applicable'),
+      unclear: by("can't tell"),
       text: ended.stdout,
     };
   };
@@ -44,6 +45,7 @@ interface Report {
   readonly passed: readonly string[];
   readonly failed: readonly string[];
   readonly unasked: readonly string[];
+  readonly unclear: readonly string[];
   readonly text: string;
 }
 
@@ -103,6 +105,29 @@ describe('verify-deployment', () => {
       },
     });
     expect(await verify(['--open-path', '/open'])).toMatchObject({ exit: 6, failed: ['VD-14'] });
+  }, 60_000);
+
+  test('takes no refusal of an unknown key for one of what was altered', async () => {
+    const verify = await deploy();
+    const report = await verify(['--kid', 'not-registered']);
+    expect(report).toMatchObject({ exit: 6, passed: ['VD-02', 'VD-11'], failed: ['VD-01', 'VD-03', 'VD-07'] });
+    expect(report.unclear).toEqual(['VD-05', 'VD-06', 'VD-08', 'VD-09', 'VD-12']);
+  }, 60_000);
+
+  test('finds another spelling of a path that gets to an upstream, even one that has nothing there', async () => {
+    const verify = await deploy({
+      changeEnvoy(envoy) {
+        connectionManager(envoy).path_with_escaped_slashes_action = 'KEEP_UNCHANGED';
+        const { routes } = virtualHost(envoy);
+        routes.unshift({
+          name: 'lost',
+          match: { safe_regex: { regex: '.*%2fy' } },
+          direct_response: { status: 404, body: { inline_string: 'nothing of that name' } },
+          typed_per_filter_config: routes[0].typed_per_filter_config,
+        });
+      },
+    });
+    expect((await verify()).failed).toContain('VD-11');
   }, 60_000);
 
   test('finds a way round the proxy', async () => {

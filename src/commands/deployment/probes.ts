@@ -8,7 +8,7 @@ import type { HeaderLine, RawAnswer, RawRequest } from './raw-request.ts';
 import type { Site } from './site.ts';
 
 export interface Verdict {
-  readonly result: 'pass' | 'fail' | 'not applicable';
+  readonly result: 'pass' | 'fail' | 'not applicable' | "can't tell";
   /** What was seen, or what is missing. */
   readonly detail: string;
 }
@@ -16,6 +16,8 @@ export interface Verdict {
 export interface Probe {
   readonly id: string;
   readonly asks: string;
+  /** It passes when something is refused, which says something only where right proofs are accepted: the first probe's question. */
+  readonly needsAcceptedProof?: true;
   run(site: Site): Promise<Verdict>;
 }
 
@@ -25,6 +27,7 @@ const SPOOFED = 'root-by-verify-deployment';
 
 const pass = (detail: string): Verdict => ({ result: 'pass', detail });
 const fail = (detail: string): Verdict => ({ result: 'fail', detail });
+export const cantTell: Verdict = { result: "can't tell", detail: 'only where a right proof is accepted, see VD-01' };
 const notApplicable = (detail: string): Verdict => ({ result: 'not applicable', detail });
 
 const isOk = ({ status }: RawAnswer) => status >= 200 && status < 300;
@@ -33,6 +36,9 @@ const isRefused = ({ status }: RawAnswer) => status >= 400 && status < 500;
 const isDenied = ({ status }: RawAnswer) => status === 401 || status === 403;
 /** Of one of many at once. */
 const isDeniedOrBusy = (answer: RawAnswer) => isDenied(answer) || answer.status === 429 || answer.status === 503;
+/** By countersign, which names a code, or by the proxy, which says nothing: a refusal of the upstream's own would mean that it got there. */
+const isRefusedBefore = (answer: RawAnswer) =>
+  isRefused(answer) && (isDenied(answer) || codeOf(answer) !== undefined || answer.text === '');
 const TOKEN = notApplicable('a token covers no request');
 
 export const probes: readonly Probe[] = [
@@ -86,6 +92,7 @@ export const probes: readonly Probe[] = [
   },
   {
     id: 'VD-04',
+    needsAcceptedProof: true,
     asks: 'old and future timestamps are refused',
     async run(site) {
       if (site.terminal.hasServerTime === true) return notApplicable("the time in the proof is the server's");
@@ -96,6 +103,7 @@ export const probes: readonly Probe[] = [
   },
   {
     id: 'VD-05',
+    needsAcceptedProof: true,
     asks: 'what is altered after signing is refused',
     async run(site) {
       if (site.terminal.isToken === true) return TOKEN;
@@ -114,13 +122,14 @@ export const probes: readonly Probe[] = [
         const answer = await site.send(request);
         seen.push(`${what} ${answer.status}`);
         // To another path or host there may be no route at all; else no status but ours says that nothing got through.
-        isRight &&= what === 'path' || what === 'host' ? isRefused(answer) : isDenied(answer);
+        isRight &&= what === 'path' || what === 'host' ? isRefusedBefore(answer) : isDenied(answer);
       }
       return (isRight ? pass : fail)(`${seen.join(', ')}; each is to be refused`);
     },
   },
   {
     id: 'VD-06',
+    needsAcceptedProof: true,
     asks: 'the proxy buffers bodies: none passes under a proof made without one',
     async run(site) {
       if (site.terminal.isToken === true) return TOKEN;
@@ -150,6 +159,7 @@ export const probes: readonly Probe[] = [
   },
   {
     id: 'VD-08',
+    needsAcceptedProof: true,
     asks: 'bodies are judged as raw bytes',
     async run(site) {
       if (site.terminal.isToken === true) return TOKEN;
@@ -161,6 +171,7 @@ export const probes: readonly Probe[] = [
   },
   {
     id: 'VD-09',
+    needsAcceptedProof: true,
     asks: 'two copies of the credential are refused',
     async run(site) {
       const request = await site.prove({});
@@ -190,13 +201,14 @@ export const probes: readonly Probe[] = [
       const spellings = [`/${path}`, `${path.replace(/\/$/, '')}/x%2fy`, `/x/..${path}`, `/x/%2e%2e${path}`];
       const answers: RawAnswer[] = [];
       for (const target of spellings) answers.push(await site.send({ method: 'GET', target, headers: [] }));
-      return (answers.every(isRefused) ? pass : fail)(
+      return (answers.every(isRefusedBefore) ? pass : fail)(
         spellings.map((target, index) => `${target} ${answers[index]?.status ?? 0}`).join(', '),
       );
     },
   },
   {
     id: 'VD-12',
+    needsAcceptedProof: true,
     asks: 'what the proxy tells of a request (tier)',
     async run(site) {
       if (site.terminal.isToken === true || site.body === 'none')
