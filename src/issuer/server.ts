@@ -152,8 +152,14 @@ function document(path: string, content: () => Answerable): Mounted {
         const headers: Header[] = [...given, ['vary', 'origin']]; // A cache would give a listed origin the answer without its headers.
         if (etag === undefined) return { status: 200, body: members, headers };
         headers.push(['etag', etag]);
-        return { status: header('if-none-match') === etag ? 304 : 200, body: members, headers };
+        return { status: isKnown(header('if-none-match'), etag) ? 304 : 200, body: members, headers };
       },
     },
   };
+}
+
+/** RFC 9110 section 13.1.2: `*` or a list, compared weakly, since a cache on the way may have made ours weak. */
+function isKnown(ifNoneMatch: string | undefined, etag: string): boolean {
+  const listed = (ifNoneMatch ?? '').split(',').map((one) => one.trim().replace(/^W\//, ''));
+  return listed.includes('*') || listed.includes(etag);
 }

@@ -159,7 +159,10 @@ test('JWKS lists the public halves of signing keys alone, with an entity tag', a
   const etag = answer.headers.get('etag') ?? '';
   const again = await fetch(url, { headers: { 'if-none-match': etag } });
   expect([again.status, await again.text()]).toEqual([304, '']);
-  expect((await fetch(url, { headers: { 'if-none-match': '"x"' } })).status).toBe(200);
+  const statusFor = async (known: string) => (await fetch(url, { headers: { 'if-none-match': known } })).status;
+  for (const known of ['*', `W/${etag}`, `"x", ${etag}`, `"x",W/${etag} , "y"`])
+    expect(await statusFor(known)).toBe(304);
+  for (const known of ['"x"', '', `"x", "y"`, etag.slice(1, -1)]) expect(await statusFor(known)).toBe(200);
 });
 
 test('JWKS of a service without a ring is empty', () => {
