@@ -16,7 +16,7 @@ export function keyEndpoints({ settings, resources, serverKeys }: Parts): readon
     charge(call);
     return {
       status: 200,
-      body: utf8(serverKeys.responseKey()),
+      body: utf8(serverKeys.responseKey().publicKey),
       headers: [['content-type', 'text/plain; charset=utf-8']],
     };
   };

@@ -4,7 +4,6 @@
  */
 import type { KeyState, RingKey } from '../../core/keyring.ts';
 import type { Resources } from '../../core/scheme.ts';
-import { textDigest } from '../../crypto/blake3.ts';
 import { ringSigner } from '../../crypto/ring-signer.ts';
 import { utf8 } from '../../encoding/bytes.ts';
 import { encode } from '../../encoding/cesr.ts';
@@ -23,17 +22,19 @@ export interface PublishedKey {
   readonly state: KeyState;
 }
 
+/** One key for both: asked for twice, the ring might have turned between name and signature. */
+export interface SigningKey {
+  /** CESR word. */
+  readonly publicKey: string;
+  /** @returns CESR word `0I`. */
+  sign(text: string): string;
+}
+
 export interface ServerKeys {
-  /** CESR word of the active response key. @throws {Fault} `key_source` */
-  responseKey(): string;
-  /** H of the active response key: what v0 replies name it by. @throws {Fault} `key_source` */
-  responseKeyDigest(): string;
-  /** CESR word `0I` by the active response key. @throws {Fault} `key_source` */
-  signReply(payload: string): string;
-  /** CESR word of the active access-signing key. @throws {Fault} `key_source` */
-  accessKey(): string;
-  /** CESR word `0I` by the active access-signing key. @throws {Fault} `key_source` */
-  signToken(json: string): string;
+  /** The active one, for replies. @throws {Fault} `key_source` */
+  responseKey(): SigningKey;
+  /** The active one, for tokens. @throws {Fault} `key_source` */
+  accessKey(): SigningKey;
   /** Whose tokens pass: active, next, then retired before their end. A key that left the ring is not among them. */
   trusted(): readonly TrustedKey[];
   published(use: 'access-signing' | 'response-signing'): readonly PublishedKey[];
@@ -57,15 +58,14 @@ export function createServerKeys(
     return word;
   }
 
-  const sign = (use: 'access-signing' | 'response-signing', text: string) =>
-    encode('0I', ringSigner(keyring.active(use)).sign(utf8(text)));
+  function active(use: 'access-signing' | 'response-signing'): SigningKey {
+    const key = keyring.active(use);
+    return { publicKey: wordOf(key).publicKey, sign: (text) => encode('0I', ringSigner(key).sign(utf8(text))) };
+  }
 
   return {
-    responseKey: () => wordOf(keyring.active('response-signing')).publicKey,
-    responseKeyDigest: () => textDigest(wordOf(keyring.active('response-signing')).publicKey),
-    signReply: (payload) => sign('response-signing', payload),
-    accessKey: () => wordOf(keyring.active('access-signing')).publicKey,
-    signToken: (json) => sign('access-signing', json),
+    responseKey: () => active('response-signing'),
+    accessKey: () => active('access-signing'),
     trusted: () => (issuer === 'external' ? elsewhere : keyring.usable('access-signing').map(wordOf)),
     published: (use) =>
       keyring.usable(use).map((key, at) => ({

@@ -90,13 +90,14 @@ export function createTokens({ settings, serverKeys, clientKeys, signatures, clo
 
   return {
     mintV1(token) {
-      const json = formatV1Token({ ...token, serverIdentity: serverKeys.accessKey() });
-      return packToken(serverKeys.signToken(json), json);
+      const { publicKey, sign } = serverKeys.accessKey();
+      const json = formatV1Token({ ...token, serverIdentity: publicKey });
+      return packToken(sign(json), json);
     },
 
     mintV0(token) {
       const json = formatV0Token(token);
-      return { json, content: JSON.parse(json) as object, signature: serverKeys.signToken(json) };
+      return { json, content: JSON.parse(json) as object, signature: serverKeys.accessKey().sign(json) };
     },
 
     decode(text) {

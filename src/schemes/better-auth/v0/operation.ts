@@ -112,10 +112,11 @@ function requireForm({ raw, header }: EndpointCall): void {
 
 /** @param request signed text of the request that the reply is bound to, when its client asked for that. */
 export function signedReply({ serverKeys }: Pick<V0Parts, 'serverKeys'>, members: object, request?: string): string {
+  const { publicKey, sign } = serverKeys.responseKey();
   const payload = JSON.stringify({
     ...members,
-    publicKeyDigest: serverKeys.responseKeyDigest(),
+    publicKeyDigest: textDigest(publicKey),
     ...(request !== undefined && { requestDigest: textDigest(request) }),
   });
-  return `{"payload":${payload},"signature":"${serverKeys.signReply(payload)}"}`;
+  return `{"payload":${payload},"signature":"${sign(payload)}"}`;
 }

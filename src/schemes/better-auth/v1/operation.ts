@@ -113,8 +113,9 @@ function endpoint<Request, M extends Message<Request>>(
       const message = readCharged(call);
       const { source, receivedAtMs: nowMs, header } = call;
       const response = await run(message, { source, nowMs, header });
-      const payload = replyPayload({ nonce: message.nonce, response }, serverKeys.responseKey());
-      return { status: 200, body: utf8(envelope(payload, serverKeys.signReply(payload))) };
+      const { publicKey, sign } = serverKeys.responseKey();
+      const payload = replyPayload({ nonce: message.nonce, response }, publicKey);
+      return { status: 200, body: utf8(envelope(payload, sign(payload))) };
     },
   };
 }
