@@ -140,7 +140,9 @@ describe('reloads', () => {
     await sleep(1000);
     await rewrite(service, 'routes.api.realm', 'one');
     await until(async () => (await service.status()).configHash !== before);
-    expect(service.output().match(/"event":"reload"/g)).toHaveLength(1);
+    const reloads = () => service.output().match(/"event":"reload"/g) ?? [];
+    await until(async () => reloads().length > 0);
+    expect(reloads()).toHaveLength(1);
   });
 
   test.each<[string, string, unknown]>([

@@ -171,8 +171,9 @@ describe('challenges', () => {
       expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 20 }, () => 200));
     }
     expect(gateway.judged).toHaveLength(40);
-    // No more than a few unused ones are kept.
-    expect(gateway.issued).toHaveLength(20 + 12);
+    // Eight unused ones are kept; the first that are answered may leave theirs to the last that are sent.
+    expect(gateway.issued.length).toBeGreaterThan(20 + 6);
+    expect(gateway.issued.length).toBeLessThanOrEqual(20 + 12);
   });
 });
 

@@ -1,6 +1,7 @@
 /** `countersign serve` as a process of its own: its configuration file, its admin listener, its signals and its exit code. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -63,8 +64,11 @@ export async function startService(
   let output = '';
   child.stdout.on('data', (chunk) => (output += String(chunk)));
   child.stderr.on('data', (chunk) => (output += String(chunk)));
-  const ended = new Promise<number | string>((resolve) => {
-    child.once('exit', (code, signal) => resolve(code ?? signal ?? ''));
+  const closed = once(child, 'close');
+  const ended = once(child, 'exit').then(async ([code, signal]: (number | string | null)[]) => {
+    // What it said last may still be on its way; what it started may keep the pipe open.
+    await Promise.race([closed, sleep(500)]);
+    return code ?? signal ?? '';
   });
 
   const call = (path: string, init: RequestInit = {}) =>
