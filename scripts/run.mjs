@@ -5,7 +5,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 
 const root = resolve(import.meta.dirname ?? new URL('.', import.meta.url).pathname, '..');
@@ -24,8 +23,6 @@ const jest = [
   '--disable-warning=ExperimentalWarning',
   'node_modules/jest/bin/jest.js',
   '--passWithNoTests=false',
-  // Much of the time a test waits: for a window to end, a program to start, a server to be missed.
-  `--maxWorkers=${Math.ceil(1.5 * availableParallelism())}`,
 ];
 /** Folders that a plain `npm test` leaves out, since each needs a program that not everybody has. */
 const only = (folder) => [

@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { type EnvoyTree, extAuthz, renderEnvoy } from '../../scripts/envoy-config.ts';
@@ -165,7 +166,12 @@ export async function openDeployment({
   const call: Deployment['admin'] = async (method, path, body) => {
     const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
     const init = { method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) };
-    const answer = await fetch(`http://127.0.0.1:${admin}/admin/v1/${path}`, init);
+    let answer = await fetch(`http://127.0.0.1:${admin}/admin/v1/${path}`, init);
+    // The store may be slower than a command may take: an operator tries again.
+    for (let again = 0; answer.status === 503 && again < 20; again += 1) {
+      await sleep(100);
+      answer = await fetch(`http://127.0.0.1:${admin}/admin/v1/${path}`, init);
+    }
     if (!answer.ok) throw new Error(`admin answered ${answer.status}: ${await answer.text()}`);
     return (await answer.json()) as Record<string, unknown>;
   };
