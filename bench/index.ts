@@ -66,21 +66,21 @@ async function foreign(address: string): Promise<void> {
 }
 
 async function own(): Promise<void> {
-  const redis = await startRedis();
-  const allow = await startAllowServer();
   const ring = ringWith('challenge-mac');
   const client = newClient('alice');
-  const services = [
-    await startChallengeSignature(ring, client, undefined),
-    await startChallengeSignature(ring, client, redis.url),
-  ] as const;
+  const running: { stop(): Promise<void> }[] = [];
+  const kept = <T extends { stop(): Promise<void> }>(one: T): T => (running.push(one), one);
   try {
+    const redis = kept(await startRedis());
+    const allow = kept(await startAllowServer());
+    const inMemory = kept(await startChallengeSignature(ring, client, undefined));
+    const onRedis = kept(await startChallengeSignature(ring, client, redis.url));
     const make = (count: number) => signedChecks(ring, client, count);
     const [message = new Uint8Array(0)] = make(1);
     const repeat = (count: number) => Array.from({ length: count }, () => message);
     const floor = await warm({ name: 'an allow, transport alone', server: allow, make: repeat });
-    const memory = await warm({ name: 'full Check, memory', server: services[0], make });
-    const full = await warm({ name: 'full Check, Redis', server: services[1], make });
+    const memory = await warm({ name: 'full Check, memory', server: inMemory, make });
+    const full = await warm({ name: 'full Check, Redis', server: onRedis, make });
     const verification: number[] = [];
     const command: number[] = [];
     for (let round = 0; round < rounds; round += 1) {
@@ -95,7 +95,7 @@ async function own(): Promise<void> {
         `full Check with Redis: ${middle(ratios).toFixed(2)} times their sum (goal: at most 2.2); by round: ${ratios.map((ratio) => ratio.toFixed(2)).join(' ')}\n`,
     );
   } finally {
-    for (const { stop } of [allow, ...services, redis]) await stop();
+    for (const one of running.toReversed()) await one.stop();
   }
 }
 

@@ -72,7 +72,7 @@ function waitBefore(arrivalMs: number, nowMs: number, { periodMs, burst }: Limit
   return excessMs > ROUNDING_MS ? excessMs : 0;
 }
 
-/** A hash, so that ids and addresses from strangers have one length in memory; of the parts with their lengths, so that no two lists make one. */
+/** A hash, so that ids and addresses from strangers have one length in memory. No two lists of parts make one: each has its length before it. */
 function bucketKey({ bucket, key, anyAddress }: Charge): string {
   const [first = '', ...rest] = key;
   const parts = anyAddress === true ? key : [addressBlock(first), ...rest];

@@ -28,14 +28,10 @@ export const explain: Command = {
     const message = readMessage(file);
     const atMs = timeOf(optional(values, 'at'));
     const { skew } = loaded.config.clock;
-    if (values['against-store'] === true && loaded.config.store.type === 'memory')
-      throw new CommandError(
-        EXIT.usage,
-        '--against-store: expected a configuration with store.type "redis", got "memory"',
-      );
     const store =
-      (values['against-store'] === true ? await openProvenStore(loaded) : undefined) ??
-      createMemoryStore({ clock, skewMs: skew, maxEntries: 1, fresh: true, observer: SILENT });
+      values['against-store'] === true
+        ? await openProvenStore(loaded)
+        : createMemoryStore({ clock, skewMs: skew, maxEntries: 1, fresh: true, observer: SILENT });
     try {
       const explanation = await explainCheck({ loaded, message, atMs, store, clock }).catch(asCommandError);
       tell(explanation, values['json'] === true);

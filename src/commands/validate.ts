@@ -79,15 +79,19 @@ function expiresSoon(file: string): string[] {
 
 /** Runs the self-test, then asks each server how it is set. @throws {CommandError} unreachable */
 async function checkStore(loaded: Loaded): Promise<readonly Finding[]> {
-  const store = await openProvenStore(loaded);
-  if (store === undefined || loaded.config.store.type === 'memory') return [];
-  await store.close();
-  return [SELF_TEST, ...(await surveyRedis(loaded.config.store.redis, readSecret, STORE_WAIT_MS))];
+  const { store } = loaded.config;
+  if (store.type === 'memory') return [];
+  await (await openProvenStore(loaded)).close();
+  return [SELF_TEST, ...(await surveyRedis(store.redis, readSecret, STORE_WAIT_MS))];
 }
 
-/** The configured store once its self-test has passed; undefined for the memory store. @throws {CommandError} unreachable */
-export async function openProvenStore({ config }: Loaded): Promise<Store | undefined> {
-  if (config.store.type === 'memory') return undefined;
+/** The configured store once its self-test has passed. @throws {CommandError} unreachable, usage */
+export async function openProvenStore({ config }: Loaded): Promise<Store> {
+  if (config.store.type === 'memory')
+    throw new CommandError(
+      EXIT.usage,
+      '--against-store: expected store.type "redis" in the configuration, got "memory"',
+    );
   let why = 'no answer';
   const store = createRedisStore({
     settings: config.store.redis,

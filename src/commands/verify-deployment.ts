@@ -37,13 +37,14 @@ export const verifyDeployment: Command = {
       maxBodyBytes: bytesOption(optional(values, 'max-body')),
       untilStoreStopped: values['store-drill'] === true ? untilEnter : undefined,
     });
-    const rows: (Verdict & { id: string; asks: string })[] = [];
+    const rows: (Pick<Verdict, 'result' | 'detail'> & { id: string; asks: string })[] = [];
     let acceptsProofs = true;
     for (const { id, asks, needsAcceptedProof, run } of probes) {
       const seen = await judged(() => run(site));
+      if (seen.refusesAll === true) acceptsProofs = false;
       const isVain = needsAcceptedProof === true && !acceptsProofs && seen.result === 'pass';
-      const row = { id, asks, ...(isVain ? cantTell : seen) };
-      if (id === 'VD-01') acceptsProofs = seen.result === 'pass';
+      const { result, detail } = isVain ? cantTell : seen;
+      const row = { id, asks, result, detail };
       rows.push(row);
       if (!isJson) print(`${row.result.padEnd(14)} ${id} ${asks}: ${row.detail}`);
     }

@@ -1,6 +1,6 @@
 /**
  * HMAC (RFC 2104). Compare the result with `constantTimeEqual` only. The one with SHA-256 runs on each Check, so a short message takes
- * two calls of the one-shot hash: the runtime's own object for a MAC costs five times as much, most of it when it is collected.
+ * two calls of the one-shot hash: the runtime's own object for a MAC costs twice as much to use, and again when it is collected.
  */
 import { createHmac, hash } from 'node:crypto';
 import { Secret } from '../core/secret.ts';

@@ -68,7 +68,7 @@ function headerOption([name, value]: Header): Wire {
 
 function metadataField(metadata: MetadataFields): Wire {
   let fields = '';
-  for (const [name, value] of Object.entries(metadata)) fields += entry(name, field(3, text(value as string)));
+  for (const [name, value] of Object.entries(metadata)) fields += entry(name, field(3, text(value)));
   return fields === '' ? '' : field(DYNAMIC_METADATA, entry('countersign', field(5, fields)));
 }
 

@@ -62,7 +62,7 @@ describe('explain', () => {
   test('exits 2 when asked for a store that the configuration does not have', async () => {
     const { exit, stderr } = await countersign(['explain', '--config', config, '--against-store', capture]);
     expect(exit).toBe(2);
-    expect(stderr).toContain('--against-store: expected a configuration with store.type "redis", got "memory"');
+    expect(stderr).toContain('--against-store: expected store.type "redis" in the configuration, got "memory"');
   });
 
   test('exits 2 without a capture, 3 for a bad configuration, 7 for a file that is missing or no Check', async () => {

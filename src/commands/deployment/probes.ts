@@ -11,12 +11,14 @@ export interface Verdict {
   readonly result: 'pass' | 'fail' | 'not applicable' | "can't tell";
   /** What was seen, or what is missing. */
   readonly detail: string;
+  /** Set where a right proof was refused: then the refusal of a wrong one says nothing. */
+  readonly refusesAll?: true;
 }
 
 export interface Probe {
   readonly id: string;
   readonly asks: string;
-  /** It passes when something is refused, which says something only where right proofs are accepted: the first probe's question. */
+  /** It passes when something is refused, which says something only where right proofs are accepted. */
   readonly needsAcceptedProof?: true;
   run(site: Site): Promise<Verdict>;
 }
@@ -50,7 +52,7 @@ export const probes: readonly Probe[] = [
         await site.send(await site.prove({})),
         await site.send(await site.prove({ method: 'POST', body: BODY })),
       ];
-      if (!answers.every(isOk)) return fail(`GET and POST: ${statuses(answers)}`);
+      if (!answers.every(isOk)) return { ...fail(`GET and POST: ${statuses(answers)}`), refusesAll: true };
       if (site.echoPath === undefined)
         return pass(`${statuses(answers)}; no --echo-path, so the upstream was not asked`);
       const echo = await site.send(await site.prove({ target: site.echoPath }));

@@ -21,18 +21,8 @@ export interface DecodedToken {
   readonly signedBytes: Uint8Array;
   /** SHA-256 of that, base64url: what names a token, since its text could be written in several ways. */
   readonly digest: string;
-  readonly unpacked: Unpacked;
-}
-
-/** What a text holds, whoever wrote it. */
-interface Unpacked {
-  readonly text: string;
-  readonly signature: Uint8Array;
-  readonly inflated: Uint8Array;
-  /** Without one line feed at the end. */
-  readonly stripped: Uint8Array;
-  /** SHA-256 of that, base64url. */
-  readonly digest: string;
+  /** SHA-256 of the text, base64url. */
+  readonly textDigest: string;
 }
 
 /** `unknown`: by no key of ours. The client is told the same as of `forged`, and it costs the same. */
@@ -75,8 +65,11 @@ const LINE_FEED = 0x0a;
 export function createTokens({ settings, serverKeys, clientKeys, signatures, clock }: TokenParts): Tokens {
   /** By what was signed and by whom, never by the text: one signature can be written in two ways. */
   const verified = new LRUCache<string, Token>({ max: settings.tokenCacheEntries });
-  /** Texts of tokens that were signed, to spare the inflating: it says nothing of whom to trust. Strangers' texts never enter. */
-  const texts = new LRUCache<string, Unpacked>({ max: settings.tokenCacheEntries });
+  /**
+   * What remembered tokens' texts hold, to spare the inflating: it says nothing of whom to trust, and strangers' texts never enter. By the
+   * text's digest: the text itself may be a part of a body, all of which it would keep.
+   */
+  const texts = new LRUCache<string, DecodedToken>({ max: settings.tokenCacheEntries });
 
   function remembered(digest: string): Token | undefined {
     for (const { publicKey } of serverKeys.trusted()) {
@@ -101,34 +94,34 @@ export function createTokens({ settings, serverKeys, clientKeys, signatures, clo
     },
 
     decode(text) {
-      const unpacked = texts.get(text) ?? unpack(text);
-      const { signature, inflated, stripped, digest } = unpacked;
+      const textDigest = sha256Base64url(text);
+      const before = texts.get(textDigest);
+      if (before !== undefined && remembered(before.digest) !== undefined) return before;
+      texts.delete(textDigest);
+      const { signature, content: inflated } = unpackToken(text, settings);
+      const stripped = inflated.at(-1) === LINE_FEED ? inflated.subarray(0, -1) : inflated;
+      const digest = sha256Base64url(stripped);
       const known = remembered(digest);
       // One line feed is v0's, from shell pipelines; in v1 it is signed like the rest.
       if (known !== undefined && (stripped === inflated || known.version === 'v0'))
-        return { content: known, signature, signedBytes: stripped, digest, unpacked };
-      texts.delete(text);
+        return { content: known, signature, signedBytes: stripped, digest, textDigest };
       const content = parseToken(inflated, clientKeys, settings.maxJsonDepth);
       return stripped === inflated || content.version === 'v0'
-        ? { content, signature, signedBytes: stripped, digest, unpacked }
-        : { content, signature, signedBytes: inflated, digest: sha256Base64url(inflated), unpacked };
+        ? { content, signature, signedBytes: stripped, digest, textDigest }
+        : { content, signature, signedBytes: inflated, digest: sha256Base64url(inflated), textDigest };
     },
 
     async verify(token) {
       const verdict = remembered(token.digest) === undefined ? await judge(token) : 'signed';
-      if (remembered(token.digest) !== undefined) texts.set(token.unpacked.text, token.unpacked);
+      if (remembered(token.digest) !== undefined && !texts.has(token.textDigest))
+        // A copy: the bytes are a view into a larger buffer.
+        texts.set(token.textDigest, { ...token, signedBytes: Uint8Array.from(token.signedBytes) });
       const isForUs = settings.audience === undefined || token.content.attributes['aud'] === settings.audience;
       return verdict === 'signed' && !isForUs ? 'forged' : verdict;
     },
 
     size: () => Math.max(verified.size, texts.size),
   };
-
-  function unpack(text: string): Unpacked {
-    const { signature, content: inflated } = unpackToken(text, settings);
-    const stripped = inflated.at(-1) === LINE_FEED ? inflated.subarray(0, -1) : inflated;
-    return { text, signature, inflated, stripped, digest: sha256Base64url(stripped) };
-  }
 
   /** v1 names the key; v0 does not, so all are tried. */
   async function judge({ content, signature, signedBytes, digest }: DecodedToken): Promise<TokenVerdict> {
