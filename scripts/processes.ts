@@ -1,7 +1,9 @@
 /** Starts and stops the programs of the demonstration; whatever happens, nothing that was started here stays behind. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { openSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { env } from 'node:process';
 
 interface Running {
   readonly name: string;
@@ -63,16 +65,19 @@ async function end({ child }: Running, signal: 'SIGTERM' | 'SIGKILL'): Promise<v
   clearTimeout(cut);
 }
 
-/** Below the ports that the kernel gives to outgoing connections: one of those may be taken before it is listened on. */
-const PORTS = { first: 10_000, count: 22_000 };
-/** Where this process looks first; processes that start one after another are far apart. */
-let looked = (process.pid * 7919) % PORTS.count;
+/**
+ * Below the ports that the kernel gives to outgoing connections: one of those may be taken before it is listened on. Each worker
+ * of the tests has a part of its own, since between looking and listening another could look too.
+ */
+const PARTS = 8;
+const PART = { size: 2750, first: 10_000 + 2750 * (Number(env['JEST_WORKER_ID'] ?? 0) % PARTS) };
+let looked = randomInt(PART.size);
 
-/** A loopback port that nobody listens on. No process is given the same one twice. */
+/** A loopback port that nobody listens on. */
 export async function freePort(): Promise<number> {
-  for (let tries = 0; tries < PORTS.count; tries += 1) {
-    looked = (looked + 1) % PORTS.count;
-    const port = PORTS.first + looked;
+  for (let tries = 0; tries < PART.size; tries += 1) {
+    looked = (looked + 1) % PART.size;
+    const port = PART.first + looked;
     if (await isFree(port)) return port;
   }
   throw new Error('no port is free');

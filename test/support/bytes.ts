@@ -24,3 +24,11 @@ export function ed25519Jwk(point: Uint8Array): PublicJwk {
 export function altered(text: string, at: number): string {
   return text.slice(0, at) + (text[at] === 'A' ? 'B' : 'A') + text.slice(at + 1);
 }
+
+/** The header's text with another first digit in the parameter of that name, which is in lowercase hex. */
+export function bent(header: string, name: string): string {
+  return header.replace(
+    new RegExp(`\\b${name}="([0-9a-f])`),
+    (_, digit: string) => `${name}="${digit === '0' ? 'f' : '0'}`,
+  );
+}

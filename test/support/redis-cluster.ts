@@ -1,5 +1,6 @@
 /** A Cluster of three primaries of the test's own, with or without replicas, formed by commands, since the server comes without its tool. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from '../../scripts/processes.ts';
 import { startRedis, type TestRedis } from './redis.ts';
 
 export interface TestCluster {
@@ -19,18 +20,24 @@ const RANGES = [
 
 const ARGS = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '2000', '--cluster-config-file', 'nodes.conf'];
 
+/** The port of its bus would be its own plus 10,000, where somebody else may listen. */
+async function startNode(args: readonly string[]) {
+  const busPort = await freePort();
+  return { ...(await startRedis([...ARGS, '--cluster-port', String(busPort), ...args])), busPort };
+}
+
 /** @param args options of each node besides. */
 export async function startRedisCluster({
   withReplicas = false,
   args = [],
 }: { withReplicas?: boolean; args?: readonly string[] } = {}): Promise<TestCluster> {
-  const nodes = await Promise.all(RANGES.map(() => startRedis([...ARGS, ...args])));
+  const nodes = await Promise.all(RANGES.map(() => startNode(args)));
   const [first] = nodes;
   for (const [index, node] of nodes.entries()) {
     const [from = 0, to = 0] = RANGES[index] ?? [];
     await node.admin.call('CLUSTER', 'SET-CONFIG-EPOCH', String(index + 1));
     await node.admin.call('CLUSTER', 'ADDSLOTSRANGE', String(from), String(to));
-    if (node !== first) await node.admin.call('CLUSTER', 'MEET', '127.0.0.1', String(first?.port));
+    if (node !== first) await node.admin.call('CLUSTER', 'MEET', '127.0.0.1', `${first?.port}`, `${first?.busPort}`);
   }
   for (const node of nodes) await untilFormed(node);
   const replicas = withReplicas ? await Promise.all(nodes.map((node) => replicaOf(node, args))) : [];
@@ -53,10 +60,10 @@ async function untilFormed(node: TestRedis): Promise<void> {
   throw new Error('the Cluster of this test was not formed within 20 s');
 }
 
-async function replicaOf(primary: TestRedis, args: readonly string[]): Promise<TestRedis> {
-  const replica = await startRedis([...ARGS, '--repl-diskless-sync-delay', '0', ...args]);
+async function replicaOf(primary: Awaited<ReturnType<typeof startNode>>, args: readonly string[]): Promise<TestRedis> {
+  const replica = await startNode(['--repl-diskless-sync-delay', '0', ...args]);
   const id = String(await primary.admin.call('CLUSTER', 'MYID'));
-  await replica.admin.call('CLUSTER', 'MEET', '127.0.0.1', String(primary.port));
+  await replica.admin.call('CLUSTER', 'MEET', '127.0.0.1', `${primary.port}`, `${primary.busPort}`);
   for (let attempt = 0; attempt < 400; attempt += 1) {
     // Refused until the gossip has told it of that primary.
     await replica.admin.call('CLUSTER', 'REPLICATE', id).catch(() => undefined);
