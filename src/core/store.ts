@@ -29,6 +29,9 @@ export interface Key {
   readonly durable: boolean;
 }
 
+/** What an entry that was compared and removed holds until it expires, soon: readers take it for absent. */
+export const REMOVED = { text: '{}', ttlMs: 1000 } as const;
+
 export type ClaimResult = 'claimed' | 'mine' | 'taken';
 export const STORE_STATES = ['ok', 'recovering', 'clock', 'down', 'unsafe'] as const;
 export type StoreState = (typeof STORE_STATES)[number];

@@ -7,11 +7,11 @@ import { within, type Clock } from '../core/clock.ts';
 import type { Directory, SignatureAlg, UserKey, UserRecord } from '../core/directory.ts';
 import { StoreFault } from '../core/fault.ts';
 import { HttpProblem } from '../core/http.ts';
-import type { Key, Store } from '../core/store.ts';
+import { REMOVED, type Key, type Store } from '../core/store.ts';
 import { generateKeyPair, thumbprint as thumbprintOf } from '../crypto/signatures.ts';
 import { scopedStoreKey } from '../crypto/store-key.ts';
 import { decodeBase64url, encodeBase64url } from '../encoding/base64url.ts';
-import { formatUserRecord, parseKeyOwner, parseUserRecord, REMOVED, type KeyOwner } from './record.ts';
+import { formatUserRecord, parseKeyOwner, parseUserRecord, type KeyOwner } from './record.ts';
 
 export interface DirectoryOptions {
   readonly store: Store;
@@ -58,7 +58,6 @@ export type RecordChange = Omit<UserRecord, 'v' | 'user' | 'updatedAt'>;
 
 const MAX_CACHED = 10_000;
 const MAX_ATTEMPTS = 5;
-const REMOVED_TTL_MS = 1000;
 
 interface Cached<T> {
   readonly value: T;
@@ -178,7 +177,7 @@ export function createDirectory(options: DirectoryOptions): UserRecords {
       const owner = text === null ? null : parseKeyOwner(text);
       if (text === null || owner?.user !== user || owner.kid !== kid) return;
       try {
-        await store.swap(key, text, REMOVED, REMOVED_TTL_MS);
+        await store.swap(key, text, REMOVED.text, REMOVED.ttlMs);
       } finally {
         forget(keyName(tenant, encodeBase64url(thumbprint)));
       }

@@ -2,13 +2,11 @@
 import type { UserKey, UserRecord } from '../core/directory.ts';
 import { Fault } from '../core/fault.ts';
 import { HttpProblem } from '../core/http.ts';
+import { REMOVED } from '../core/store.ts';
 
 /** Bytes of a record, and keys in it. */
 const MAX_RECORD_BYTES = 16 * 1024;
 export const MAX_KEYS = 16;
-
-/** What a removed entry holds until it expires: readers take it for absent. */
-export const REMOVED = '{}';
 
 /** @throws {Fault} `protocol`: records are ours alone, so one that can't be read is damage, never an absent user. */
 export function parseUserRecord(text: string): UserRecord {
@@ -47,7 +45,7 @@ export interface KeyOwner {
 
 /** @returns null for an entry that was removed. @throws {Fault} `protocol` */
 export function parseKeyOwner(text: string): KeyOwner | null {
-  if (text === REMOVED) return null;
+  if (text === REMOVED.text) return null;
   const { user, kid } = parseObject(text) as Partial<KeyOwner>;
   if (typeof user !== 'string' || typeof kid !== 'string')
     throw new Fault('protocol', 'a key index entry that is none of ours');

@@ -88,7 +88,7 @@ const redis = v.strictObject({
       timeout: setting(
         duration({ min: '10ms', max: '10s' }),
         '200ms',
-        'Duration to wait for them. Issuer and admin only, never a Check.',
+        'Duration to wait for them. Issuer, admin, and in `time-scrambled` the Check that begins or renews a chain, which ends at its own budget all the same.',
       ),
     }),
     {},

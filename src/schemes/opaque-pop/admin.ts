@@ -39,6 +39,11 @@ export function adminEndpoints({ users }: Pick<Resources, 'users'>, registration
         // The record first: a login between the two would carry the new epoch.
         await registrations.remove(tenant, subject);
         const epoch = await users.raiseEpoch(tenant, subject);
+        if ((await registrations.find(tenant, subject)) !== null) {
+          // Registered between the two, with an invitation of before.
+          await registrations.remove(tenant, subject);
+          await users.raiseEpoch(tenant, subject);
+        }
         if (found === null && epoch === null) throw new HttpProblem('not_found', 'no such user');
         return { status: 200, body: {} };
       },

@@ -10,7 +10,7 @@ import type { Resources } from '../../core/scheme.ts';
 import { fromHex } from '../../encoding/bytes.ts';
 import type { OpaqueEngine } from './engine.ts';
 import { credentialIdOf } from './guesses.ts';
-import type { Registrations } from './registrations.ts';
+import type { Registration, Registrations } from './registrations.ts';
 
 export interface Registering {
   /** 64 bytes; nothing is kept, since it is a function of setup, user and request. The caller has charged for a guess. */
@@ -43,6 +43,18 @@ export function createRegistering(
   registrations: Registrations,
 ): Registering {
   const setup = () => keyring.active('opaque-setup');
+
+  /** A record that came after its user was deleted or revoked would be a later user's, or one that a revocation missed. */
+  async function requireSame(tenant: string, user: string, epoch: number, registration: Registration): Promise<void> {
+    let isSame = false;
+    try {
+      isSame = (await users.current(tenant, user))?.epoch === epoch;
+    } finally {
+      if (!isSame) await registrations.withdraw(tenant, user, registration);
+    }
+    if (!isSame) throw new HttpProblem('conflict', 'the user was deleted or revoked meanwhile');
+  }
+
   return {
     answer: (tenant, user, request) =>
       engine.registrationResponse(setup().material, credentialIdOf(tenant, user), request),
@@ -61,7 +73,7 @@ export function createRegistering(
       const { epoch } = await users.ensure(tenant, user);
       if (invited !== null && invited.epoch !== epoch)
         throw new HttpProblem('conflict', 'the user was deleted or revoked meanwhile');
-      if (await registrations.create(tenant, user, registration)) return;
+      if (await registrations.create(tenant, user, registration)) return requireSame(tenant, user, epoch, registration);
       const before = invited?.replace === true ? await registrations.find(tenant, user) : null;
       if (before === null) throw new HttpProblem('conflict', 'the user has a record');
       // Before the record: where sessions can't be ended, nothing is changed. And after it: for those of logins in between.

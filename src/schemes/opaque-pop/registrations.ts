@@ -4,6 +4,7 @@
  */
 import { Fault } from '../../core/fault.ts';
 import type { Resources } from '../../core/scheme.ts';
+import { REMOVED } from '../../core/store.ts';
 import { sha256Base64url } from '../../crypto/digest.ts';
 import { encodeBase64url } from '../../encoding/base64url.ts';
 import { utf8 } from '../../encoding/bytes.ts';
@@ -31,6 +32,8 @@ export interface Registrations {
   /** @returns false when it is no longer the one that was found. */
   replace(tenant: string, user: string, found: FoundRegistration, registration: Registration): Promise<boolean>;
   remove(tenant: string, user: string): Promise<void>;
+  /** Removes it unless another has taken its place. */
+  withdraw(tenant: string, user: string, registration: Registration): Promise<void>;
 }
 
 const FOR_EVER = Number.POSITIVE_INFINITY;
@@ -40,12 +43,15 @@ export function createRegistrations({ store, storeKey }: Pick<Resources, 'store'
   return {
     async find(tenant, user) {
       const text = await store.get(keyOf(tenant, user));
-      return text === null ? null : read(text);
+      return text === null || text === REMOVED.text ? null : read(text);
     },
     create: (tenant, user, registration) => store.swap(keyOf(tenant, user), null, write(registration), FOR_EVER),
     replace: (tenant, user, { text }, registration) =>
       store.swap(keyOf(tenant, user), text, write(registration), FOR_EVER),
     remove: (tenant, user) => store.delete(keyOf(tenant, user)),
+    async withdraw(tenant, user, registration) {
+      await store.swap(keyOf(tenant, user), write(registration), REMOVED.text, REMOVED.ttlMs);
+    },
   };
 }
 

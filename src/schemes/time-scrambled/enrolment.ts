@@ -3,9 +3,10 @@ import { within } from '../../core/clock.ts';
 import { Fault } from '../../core/fault.ts';
 import { HttpProblem } from '../../core/http.ts';
 import type { Resources } from '../../core/scheme.ts';
+import { REMOVED } from '../../core/store.ts';
 import { durable } from '../../crypto/store-key.ts';
 import { fromHex, toHex } from '../../encoding/bytes.ts';
-import { MAX_LANES, TIME_KEY_BYTES, type Profile } from './message.ts';
+import { MAX_LANES, TIME_KEY_BYTES, TOKEN_BYTES, type Profile } from './message.ts';
 import { formatRecord, parseRecord, type ChainRecord } from './record.ts';
 import type { Settings } from './settings.ts';
 import type { ChainState } from './state.ts';
@@ -45,7 +46,7 @@ export interface Enrolment {
   enrol(chains: NewChains): Promise<object>;
   /** Lane 0. @returns null when the user has no such chain. */
   find(tenant: string, subject: string, id: string): Promise<ChainRecord | null>;
-  /** All lanes. @returns false when the user has no such chain. */
+  /** All lanes. @returns false when the user has no such chain. @throws {HttpProblem} `conflict` after five lost races. */
   revoke(tenant: string, subject: string, id: string): Promise<boolean>;
 }
 
@@ -63,24 +64,24 @@ export function createEnrolment({ settings, resources, state }: EnrolmentParts):
   }
 
   /** @returns false when the record is no longer what was read. */
-  async function write(
-    tenant: string,
-    expected: string | null,
-    record: Omit<ChainRecord, 'timeKey'>,
-    timeKey: Uint8Array | null,
-  ) {
-    const key = state.keyOf(tenant, record.id);
-    const sealed = timeKey && state.sealTimeKey(key, timeKey);
-    return store.swap(durable(key), expected, formatRecord({ ...record, timeKey: sealed }), Infinity);
-  }
+  const write = (tenant: string, id: string, expected: string | null, text: string) =>
+    store.swap(durable(state.keyOf(tenant, id)), expected, text, Infinity);
 
   /** Requests of the chain that was there may move its head meanwhile. */
-  async function overwrite(tenant: string, record: Omit<ChainRecord, 'timeKey'>, timeKey: Uint8Array | null) {
+  async function overwrite(tenant: string, id: string, text: string) {
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
-      const { text } = await held(tenant, record.id);
-      if (await write(tenant, text, record, timeKey)) return;
+      if (await write(tenant, id, (await held(tenant, id)).text, text)) return;
     }
     throw taken();
+  }
+
+  async function removeLanes(tenant: string, id: string, lanes: readonly number[]) {
+    await Promise.all(
+      lanes.map(async (lane) => {
+        const key = state.keyOf(tenant, laneId(id, lane));
+        if ((await store.get(key)) !== null) await store.delete(durable(key));
+      }),
+    );
   }
 
   return {
@@ -101,42 +102,54 @@ export function createEnrolment({ settings, resources, state }: EnrolmentParts):
       if (expected !== undefined && expected !== epoch)
         throw new HttpProblem('conflict', 'the user was deleted or revoked meanwhile');
       const timeKey = profile === 'keyed' ? random(TIME_KEY_BYTES) : null;
-      const recordOf = (lane: number, anchor: string) => ({
-        v: 1,
-        id: laneId(id, lane),
-        user: subject,
-        epoch,
-        profile,
-        head: fromHex(anchor) ?? new Uint8Array(0),
-        index: length,
-        pending: null,
-        owner: null,
-        proof: null,
-        at: clock.nowMs(),
-        isFirstUse: false,
-      });
-      const [first = '', ...others] = anchors;
-      if (!(await write(tenant, before.text, recordOf(0, first), timeKey))) throw taken();
-      // What earlier enrolments left under the other lanes gives way: the id is ours now.
-      await Promise.all(
-        otherLanes().map(async (lane) => {
-          const anchor = others[lane - 1];
-          if (anchor !== undefined) return overwrite(tenant, recordOf(lane, anchor), timeKey);
-          const { text } = await held(tenant, laneId(id, lane));
-          if (text !== null) await store.delete(durable(state.keyOf(tenant, laneId(id, lane))));
+      const records = anchors.map((anchor, lane) =>
+        formatRecord({
+          v: 1,
+          id: laneId(id, lane),
+          user: subject,
+          epoch,
+          profile,
+          head: fromHex(anchor) ?? new Uint8Array(0),
+          index: length,
+          timeKey: timeKey && state.sealTimeKey(state.keyOf(tenant, laneId(id, lane)), timeKey),
+          pending: null,
+          owner: null,
+          proof: null,
+          at: clock.nowMs(),
+          isFirstUse: false,
         }),
       );
+      const [first = '', ...others] = records;
+      if (!(await write(tenant, id, before.text, first))) throw taken();
+      // What earlier enrolments left under the other lanes gives way: the id is ours now.
+      await Promise.all(others.map((text, at) => overwrite(tenant, laneId(id, at + 1), text)));
+      await removeLanes(tenant, id, otherLanes().slice(others.length));
+      if ((await held(tenant, id)).text !== first) {
+        // Revoked, or enrolled once more, meanwhile. Lanes without their first could never be revoked.
+        await Promise.all(
+          others.map((text, at) =>
+            store.swap(durable(state.keyOf(tenant, laneId(id, at + 1))), text, REMOVED.text, REMOVED.ttlMs),
+          ),
+        );
+        throw taken();
+      }
       const { windowMs, maxSkip, maxChain } = settings;
       const allowAhead = profile === 'keyed' ? settings.allowAhead : settings.seedAllowAhead;
       return { id, profile, timeKey: timeKey && toHex(timeKey), windowMs, allowAhead, maxSkip, maxChain };
     },
 
     async revoke(tenant, subject, id) {
-      if ((await find(tenant, subject, id)) === null) return false;
-      await Promise.all(otherLanes().map((lane) => store.delete(durable(state.keyOf(tenant, laneId(id, lane))))));
-      // Last, so that what is left of a revocation that failed still has its owner.
-      await store.delete(durable(state.keyOf(tenant, id)));
-      return true;
+      for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
+        const { text, record } = await held(tenant, id);
+        if (record?.user !== subject) return attempt > 0;
+        // First it is given a head that nobody can continue: it stands still then, and what is left of a revocation that fails
+        // still has its owner. That it stands still to the end shows that nobody enrolled it once more meanwhile.
+        const ended = formatRecord({ ...record, head: random(TOKEN_BYTES), pending: null, owner: null, proof: null });
+        if (!(await write(tenant, id, text, ended))) continue;
+        await removeLanes(tenant, id, otherLanes());
+        if (await store.swap(durable(state.keyOf(tenant, id)), ended, REMOVED.text, REMOVED.ttlMs)) return true;
+      }
+      throw new HttpProblem('conflict', 'the chain is in use by others');
     },
   };
 }

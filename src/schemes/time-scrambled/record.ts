@@ -1,5 +1,6 @@
 /** Chain records as text in the store: how they are written, and what is believed of what is read. */
 import { Fault } from '../../core/fault.ts';
+import { REMOVED } from '../../core/store.ts';
 import { fromHex, toHex } from '../../encoding/bytes.ts';
 import { PROFILES, TOKEN_BYTES, type Profile } from './message.ts';
 
@@ -37,9 +38,6 @@ export interface ChainRecord {
   readonly isFirstUse: boolean;
 }
 
-/** What a removed record may hold until it expires: readers take it for absent. */
-const REMOVED = '{}';
-
 export function formatRecord(record: ChainRecord): string {
   const { v, id, user, epoch, profile, head, index, timeKey, pending, owner, proof, at, isFirstUse } = record;
   const pend = pending && {
@@ -54,7 +52,7 @@ export function formatRecord(record: ChainRecord): string {
 
 /** @returns null for an entry that was removed. @throws {Fault} `protocol`: one that can't be read is damage, never an absent chain. */
 export function parseRecord(text: string): ChainRecord | null {
-  if (text === REMOVED) return null;
+  if (text === REMOVED.text) return null;
   const { v, id, user, epoch, profile, h, n, kt, pend, owner, rx, at, firstUse } = members(text);
   return {
     v: count(v),

@@ -46,8 +46,12 @@ export interface ChainState {
    * @param isDurable it waits for replicas: a chain's beginning must not get lost.
    */
   advance(chain: HeldChain, next: ChainRecord, isDurable: boolean): Promise<boolean>;
-  /** The record as it is once more, which a store that lost its memory refuses. */
-  confirm(chain: HeldChain): Promise<boolean>;
+  /**
+   * The record as it is once more, which a store that lost its memory refuses.
+   *
+   * @param isDurable as when it was written: that write may have been refused because replicas lacked it.
+   */
+  confirm(chain: HeldChain, isDurable: boolean): Promise<boolean>;
   isFirstUsePermitted(tenant: string): Promise<boolean>;
   permitFirstUse(tenant: string, forMs: number): Promise<void>;
   keyOf(tenant: string, id: string): Key;
@@ -116,8 +120,8 @@ export function createState(
       const target = isDurable ? durable(key) : key;
       return store.swap(target, text, formatRecord({ ...next, timeKey: resealed(key, next.timeKey) }), Infinity);
     },
-    async confirm({ key, text }) {
-      return text !== null && store.swap(key, text, text, Infinity);
+    async confirm({ key, text }, isDurable) {
+      return text !== null && store.swap(isDurable ? durable(key) : key, text, text, Infinity);
     },
     async isFirstUsePermitted(tenant) {
       return (await store.get(permitKey(tenant))) === PERMITTED;

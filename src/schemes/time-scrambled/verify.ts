@@ -172,10 +172,12 @@ async function follow(
   if (!isOutlived && !chain.isFake && record.owner === request.checkId && record.proof === proofId) {
     const user = await userOf(record);
     requireTime(call);
-    if (!(await state.confirm(chain))) return undefined;
-    call.stageDone('store');
     // The head is the token, unless this request put a new chain in its place.
     const renewed = tokens.every((token) => !constantTimeEqual(token, record.head)) || undefined;
+    // The first version has an owner only when it was begun by first use.
+    const wasDurable = renewed === true || record.pending !== null || record.v === 1;
+    if (!(await state.confirm(chain, wasDurable))) return undefined;
+    call.stageDone('store');
     return identityOf(answer, user, record, true, renewed);
   }
 

@@ -10,7 +10,7 @@ import { encodeBase64url } from '../../../src/encoding/base64url.ts';
 import { fromHex, toHex } from '../../../src/encoding/bytes.ts';
 import { createLimits } from '../../../src/limits.ts';
 import { addKey, rotateKey } from '../../../src/keys/ring-changes.ts';
-import { changePassword, registerPassword } from '../../../src/schemes/opaque-pop/client.ts';
+import { changePassword, registerPassword, type PasswordSession } from '../../../src/schemes/opaque-pop/client.ts';
 import { OPAQUE_BYTES } from '../../../src/schemes/opaque-pop/message.ts';
 import { createSetup } from '../../../src/schemes/opaque-pop/setup.ts';
 import { createLogins, type LoginState } from '../../../src/schemes/opaque-pop/logins.ts';
@@ -156,6 +156,53 @@ describe('registration', () => {
     });
     const registration = registerPassword(world.issuer, { user: 'alice', password: PASSWORD, invitation });
     expect(await codeOf(registration)).toBe('conflict');
+    expect(await codeOf(world.logIn('alice'))).toBe('signature_invalid');
+  });
+
+  /** Between the record's creation and the last look at the user. */
+  async function whenCreated(world: PopWorld, happens: () => unknown) {
+    const record = world.resources.storeKey('r', 'default', 'record', 'alice').text;
+    const swap = world.store.swap.bind(world.store);
+    world.store.swap = async (key, ...rest) => {
+      const isDone = await swap(key, ...rest);
+      if (key.text === record) {
+        world.store.swap = swap;
+        await happens();
+      }
+      return isDone;
+    };
+  }
+
+  test.each([
+    ['deleted', { deleted: true, epoch: 1 }],
+    ['revoked', { epoch: 1 }],
+  ])('of a user who is %s just before the record is written is conflict, and leaves none', async (_title, changes) => {
+    const world = await popWorld();
+    await world.users.save(userRecord('alice'));
+    const invitation = await world.invite('alice');
+    await whenCreated(world, () => world.users.save(userRecord('alice', changes)));
+    const registration = registerPassword(world.issuer, { user: 'alice', password: PASSWORD, invitation });
+    expect(await codeOf(registration)).toBe('conflict');
+    await world.users.save(userRecord('alice', { epoch: 1 }));
+    expect(await codeOf(world.logIn('alice'))).toBe('signature_invalid');
+    world.clock.advance(1000);
+    await world.register('alice', 'another');
+    await world.logIn('alice', 'another');
+  });
+
+  test('whose user can not be looked at any more is a fault, and leaves no record', async () => {
+    const world = await popWorld();
+    await world.users.save(userRecord('alice'));
+    const invitation = await world.invite('alice');
+    const { current } = world.resources.users;
+    await whenCreated(world, () => {
+      Object.assign(world.resources.users, {
+        current: async () => Promise.reject(new StoreFault('timeout', 'of the test')),
+      });
+    });
+    const registration = registerPassword(world.issuer, { user: 'alice', password: PASSWORD, invitation });
+    expect(await codeOf(registration)).toBe('unavailable');
+    Object.assign(world.resources.users, { current });
     expect(await codeOf(world.logIn('alice'))).toBe('signature_invalid');
   });
 
@@ -578,6 +625,26 @@ describe("the administrator's calls", () => {
     await world.logIn('alice');
   });
 
+  test('revoke ends what is registered while it runs, with its sessions', async () => {
+    const world = await popWorld();
+    await world.register('alice');
+    const epoch = world.resources.users.raiseEpoch;
+    let session: PasswordSession | undefined;
+    Object.assign(world.resources.users, {
+      async raiseEpoch(...of: Parameters<typeof epoch>) {
+        Object.assign(world.resources.users, { raiseEpoch: epoch });
+        await world.register('alice', 'another');
+        const raised = await epoch(...of);
+        session = await world.logIn('alice', 'another');
+        return raised;
+      },
+    });
+    await world.admin('revoke', { subject: 'alice' });
+    expect(await codeOf(world.logIn('alice', 'another'))).toBe('signature_invalid');
+    if (session === undefined) throw new Error('no session');
+    expect(await outcomeOf(world.judge(await world.sign(session)))).toBe('revoked');
+  });
+
   test('revoke of a user whose epoch is not ours to raise removes the password all the same, and tells conflict', async () => {
     const world = await popWorld();
     await world.register('alice');
@@ -615,7 +682,13 @@ test('a damaged record is a fault, never an absent user', async () => {
     setup,
     createdAt: 1,
   };
-  const damaged = ['', 'null', '{}', '{"v":1,"record":"AAAA","setup":"x","createdAt":1}', JSON.stringify(noPoints)];
+  const damaged = [
+    '',
+    'null',
+    '{"v":1}',
+    '{"v":1,"record":"AAAA","setup":"x","createdAt":1}',
+    JSON.stringify(noPoints),
+  ];
   for (const text of damaged) {
     await world.store.put(key, text, 60_000);
     expect(await codeOf(world.logIn('alice'))).toBe('unavailable');

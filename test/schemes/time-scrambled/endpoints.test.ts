@@ -2,6 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 import * as v from 'valibot';
 import { CountersignError } from '../../../src/core/client-error.ts';
+import { StoreFault } from '../../../src/core/fault.ts';
 import { HttpProblem } from '../../../src/core/http.ts';
 import { randomBytes } from '../../../src/crypto/random.ts';
 import { toHex } from '../../../src/encoding/bytes.ts';
@@ -229,6 +230,68 @@ describe('by the operator', () => {
       expect(await rejectionOf(admin(world, 'POST', `${CREDENTIALS}/${call}`, about))).toMatchObject({
         code: 'not_found',
       });
+  });
+
+  /** Runs once, just before a write of this lane that the test waits for. */
+  function before(world: SchemeWorld, id: string, nth: number, happens: () => Promise<unknown>) {
+    const { text } = world.resources.storeKey('h', 'default', 'chain', id);
+    const swap = world.store.swap.bind(world.store);
+    let seen = 0;
+    world.store.swap = async (key, ...rest) => {
+      if (key.text === text && (seen += 1) === nth) await happens();
+      return swap(key, ...rest);
+    };
+  }
+  const lanesLeft = async (world: SchemeWorld) =>
+    (
+      await Promise.all(
+        ['client-1', 'client-1/1', 'client-1/2'].map((id) =>
+          world.store.get(world.resources.storeKey('h', 'default', 'chain', id)),
+        ),
+      )
+    ).filter((text) => text !== null && text !== '{}');
+
+  test.each([1, 2])('revoking while the chain is enrolled anew leaves no lane of either (write %d)', async (nth) => {
+    const world = setup();
+    await admin(world, 'PUT', CREDENTIALS, chainOf('alice'));
+    const anew = chainOf('alice', { replace: true, anchors: [anchor(), anchor(), anchor()] });
+    before(world, 'client-1', nth, () => admin(world, 'PUT', CREDENTIALS, anew));
+    const about = { subject: 'alice', keyId: 'client-1' };
+    expect((await admin(world, 'POST', `${CREDENTIALS}/revoke`, about)).status).toBe(200);
+    expect(await lanesLeft(world)).toEqual([]);
+  });
+
+  test('conflict for an enrolment that is revoked before its last lane is written, and it leaves no lane', async () => {
+    const world = setup();
+    const about = { subject: 'alice', keyId: 'client-1' };
+    before(world, 'client-1/1', 1, () => admin(world, 'POST', `${CREDENTIALS}/revoke`, about));
+    const put = admin(world, 'PUT', CREDENTIALS, chainOf('alice', { anchors: [anchor(), anchor(), anchor()] }));
+    expect(await rejectionOf(put)).toMatchObject({ code: 'conflict' });
+    expect(await lanesLeft(world)).toEqual([]);
+  });
+
+  test('a chain in use is revoked, though its head moves meanwhile', async () => {
+    const world = setup();
+    const client = await enrolled(world);
+    before(world, 'client-1', 1, () => exchange(world, client));
+    const about = { subject: 'alice', keyId: 'client-1' };
+    expect((await admin(world, 'POST', `${CREDENTIALS}/revoke`, about)).status).toBe(200);
+    expect(await lanesLeft(world)).toEqual([]);
+  });
+
+  test('what is left of a revocation that failed passes nothing more, and can be revoked once more', async () => {
+    const world = setup();
+    const client = await enrolled(world, { lanes: 2 });
+    const about = { subject: 'alice', keyId: 'client-1' };
+    world.store.before = (verb) => {
+      if (verb === 'delete') throw new StoreFault('timeout', 'of the test');
+    };
+    await rejectionOf(admin(world, 'POST', `${CREDENTIALS}/revoke`, about));
+    world.store.before = () => undefined;
+    const held = await proven(world, client, REQUEST);
+    expect(await codeOf(world.judge(held))).toBe('out_of_sync');
+    expect((await admin(world, 'POST', `${CREDENTIALS}/revoke`, about)).status).toBe(200);
+    expect(await lanesLeft(world)).toEqual([]);
   });
 
   test('a seed chain has no time key', async () => {

@@ -1,6 +1,6 @@
 /** The verifier's guards beside those that every scheme has: windows, horizon, heads, renewal, first use, buckets, answers. */
 import { describe, expect, test } from '@jest/globals';
-import type { Fault } from '../../../src/core/fault.ts';
+import { StoreFault, type Fault } from '../../../src/core/fault.ts';
 import type { Key } from '../../../src/core/store.ts';
 import { sha512 } from '../../../src/crypto/digest.ts';
 import { parseAuthHeader } from '../../../src/encoding/auth-header.ts';
@@ -198,6 +198,23 @@ describe.each(['keyed', 'seed'] as const)('%s', (profile) => {
     for (let request = 0; request < 9; request += 1) expect(await exchange(world, client)).toBe('allow');
     expect(durable.filter(Boolean)).toHaveLength(profile === 'keyed' ? 1 : 2);
     expect(durable.slice(0, 7)).toEqual(Array<boolean>(7).fill(false));
+  });
+
+  test('a renewal that too few replicas had is refused again, as a fault, when the proxy repeats the Check', async () => {
+    const { world, client } = await setup(profile, {}, { length: 40 });
+    for (let request = 0; request < 7; request += 1) expect(await exchange(world, client)).toBe('allow');
+    const swap = world.store.swap.bind(world.store);
+    world.store.swap = async (key: Key, ...rest) => {
+      const isDone = await swap(key, ...rest);
+      if (key.durable) throw new StoreFault('not_replicated', 'of the test');
+      return isDone;
+    };
+    const parts = await proven(world, client, REQUEST);
+    const checkId = newCheckId();
+    for (let time = 0; time < 2; time += 1)
+      expect((await faultOf(world.judge(parts, { checkId }))).reason).toBe('not_replicated');
+    world.store.swap = swap;
+    await world.judge(parts, { checkId });
   });
 
   test('a user who is disabled, deleted or of another epoch is revoked', async () => {
