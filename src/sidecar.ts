@@ -142,7 +142,8 @@ async function start(
     keys: () => ({ keys: graph.keyring?.describe() ?? [] }),
     reload,
     setLogLevel: (level: 'error' | 'warn' | 'info' | 'debug', ttlMs: number) => events.overrideLogLevel(level, ttlMs),
-    audit: (action: string) => events.audit({ actor: 'admin', action }),
+    audit: (action: string, target?: string) =>
+      events.audit({ actor: 'admin', action, ...(target !== undefined && { target }) }),
   };
 
   async function build(next: Loaded, previous: Graph | undefined): Promise<Graph> {

@@ -70,8 +70,8 @@ export interface AdminFacts {
   /** Absent where one process does everything: there is nothing to replace. */
   replaceWorkers?(): void;
   setLogLevel(level: 'error' | 'warn' | 'info' | 'debug', ttlMs: number): void;
-  /** Awaited before the answer. */
-  readonly audit: (action: string) => Promise<void>;
+  /** Awaited before the answer. @param target whom or what the call names. */
+  readonly audit: (action: string, target?: string) => Promise<void>;
 }
 
 /** @param calls of users, invitations and schemes; their paths are absolute or get `/admin/v1/<scheme>/` before them. */
@@ -92,7 +92,7 @@ function audited(endpoint: Endpoint, scheme: string, { audit }: AdminFacts): End
     ...endpoint,
     async handle(call) {
       const answer = await endpoint.handle(call);
-      await audit(`${scheme}.${endpoint.path}`);
+      await audit(`${scheme}.${endpoint.path}`, endpoint.subject?.(call.body));
       return answer;
     },
   };

@@ -8,7 +8,7 @@ import type { Store } from '../core/store.ts';
 import { scopedStoreKey } from '../crypto/store-key.ts';
 import { encodeBase64url } from '../encoding/base64url.ts';
 import type { UserRecords } from './directory.ts';
-import { parseObject } from './record.ts';
+import { parseRecordJson } from '../encoding/record-json.ts';
 
 const TOKEN_BYTES = 32;
 
@@ -30,7 +30,7 @@ export function createInvitations({
 
   async function read(text: string | null, tenant: string, scheme: string): Promise<Invitation | null> {
     if (text === null) return null;
-    const invitation = parseObject(text) as Invitation;
+    const invitation = parseRecordJson(text, 'an invitation') as unknown as Invitation;
     if (invitation.scheme !== scheme) return null;
     if (!within(clock.nowMs(), invitation.expiresAt - 1, Number.MAX_SAFE_INTEGER)) return null;
     return invitation.epoch === (await epochOf(tenant, invitation.user)) ? invitation : null;

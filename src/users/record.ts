@@ -3,6 +3,7 @@ import type { UserKey, UserRecord } from '../core/directory.ts';
 import { Fault } from '../core/fault.ts';
 import { HttpProblem } from '../core/http.ts';
 import { REMOVED } from '../core/store.ts';
+import { parseRecordJson } from '../encoding/record-json.ts';
 
 /** Bytes of a record, and keys in it. */
 const MAX_RECORD_BYTES = 16 * 1024;
@@ -10,7 +11,7 @@ export const MAX_KEYS = 16;
 
 /** @throws {Fault} `protocol`: records are ours alone, so one that can't be read is damage, never an absent user. */
 export function parseUserRecord(text: string): UserRecord {
-  const value = parseObject(text) as { [Member in keyof UserRecord]?: unknown };
+  const value = parseRecordJson(text, 'a user record') as { [Member in keyof UserRecord]?: unknown };
   const isRecord =
     Number.isSafeInteger(value.v) &&
     typeof value.user === 'string' &&
@@ -46,21 +47,10 @@ export interface KeyOwner {
 /** @returns null for an entry that was removed. @throws {Fault} `protocol` */
 export function parseKeyOwner(text: string): KeyOwner | null {
   if (text === REMOVED.text) return null;
-  const { user, kid } = parseObject(text) as Partial<KeyOwner>;
+  const { user, kid } = parseRecordJson(text, 'a key index entry') as Partial<KeyOwner>;
   if (typeof user !== 'string' || typeof kid !== 'string')
     throw new Fault('protocol', 'a key index entry that is none of ours');
   return { user, kid };
-}
-
-/** @throws {Fault} `protocol` */
-export function parseObject(text: string): object {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null) return value;
-  } catch {
-    // Told below: what stands in the store goes into no message.
-  }
-  throw new Fault('protocol', 'a record that is no JSON object');
 }
 
 function isUserKey(value: unknown): boolean {

@@ -12,6 +12,7 @@
 import { claimExpiresAtMs, requireAfterHorizon, revocationTtlMs, within } from '../../core/clock.ts';
 import type { Resources } from '../../core/scheme.ts';
 import type { ClaimResult, Key, KeyClass } from '../../core/store.ts';
+import { parseRecordJson } from '../../encoding/record-json.ts';
 import type { Settings } from './settings.ts';
 
 /** Accounts of better-auth name no tenant: there is one. */
@@ -81,7 +82,7 @@ export function createChallenges<T extends Challenge>(
     async find(nonce, nowMs) {
       const text = await store.get(key('o', kind, nonce));
       if (text === null) return null;
-      const challenge = JSON.parse(text) as T;
+      const challenge = parseRecordJson(text, 'a challenge') as unknown as T;
       const { issuedAtMs } = challenge;
       if (!within(0, nowMs, issuedAtMs + lifetimeMs)) return null;
       requireAfterHorizon({ madeAtMs: issuedAtMs, leadMs: 0, nowMs }, store.horizonMs());

@@ -138,6 +138,7 @@ export function revokeTokenEndpoint(revoked: RevokedTokens): Endpoint {
     path: 'revoke-token',
     bucket: 'own',
     body: v.strictObject({ jti: base64url(16), expiresAtMs: timeMs, tenant: tenantMember() }),
+    subject: ({ jti }) => jti,
     async handle({ body: { jti, expiresAtMs, tenant }, receivedAtMs }) {
       // A time in seconds would look like this too, and its mark would be gone before the token.
       if (!(await revoked.revoke(tenant, jti, expiresAtMs, receivedAtMs)))

@@ -8,6 +8,7 @@ import { REMOVED } from '../../core/store.ts';
 import { sha256Base64url } from '../../crypto/digest.ts';
 import { encodeBase64url } from '../../encoding/base64url.ts';
 import { utf8 } from '../../encoding/bytes.ts';
+import { parseRecordJson } from '../../encoding/record-json.ts';
 import { decodeExactly, OPAQUE_BYTES } from './message.ts';
 
 export interface Registration {
@@ -36,6 +37,7 @@ export interface Registrations {
   withdraw(tenant: string, user: string, registration: Registration): Promise<void>;
 }
 
+const WHAT = 'a registration record';
 const FOR_EVER = Number.POSITIVE_INFINITY;
 
 export function createRegistrations({ store, storeKey }: Pick<Resources, 'store' | 'storeKey'>): Registrations {
@@ -61,18 +63,9 @@ function write({ record, setup, createdAtMs }: Registration): string {
 
 /** @throws {Fault} `protocol`: records are ours alone, so one that can't be read is damage, never an absent user. */
 function read(text: string): FoundRegistration {
-  const { record: recordText, setup, createdAt } = parse(text);
+  const { record: recordText, setup, createdAt } = parseRecordJson(text, WHAT);
   const record = decodeExactly(recordText, OPAQUE_BYTES.record);
   if (record === undefined || typeof setup !== 'string' || !Number.isSafeInteger(createdAt))
-    throw new Fault('protocol', 'a registration record that is none of ours');
+    throw new Fault('protocol', `${WHAT} that is none of ours`);
   return { record, setup, createdAtMs: createdAt as number, digest: sha256Base64url(utf8(text)), text };
-}
-
-function parse(text: string): { record?: unknown; setup?: unknown; createdAt?: unknown } {
-  try {
-    return (JSON.parse(text) ?? {}) as object;
-  } catch {
-    // Without the cause: its message quotes the record.
-    throw new Fault('protocol', 'a registration record that is not JSON');
-  }
 }

@@ -2,6 +2,7 @@
 import { Fault } from '../../core/fault.ts';
 import { REMOVED } from '../../core/store.ts';
 import { fromHex, toHex } from '../../encoding/bytes.ts';
+import { parseRecordJson } from '../../encoding/record-json.ts';
 import { PROFILES, TOKEN_BYTES, type Profile } from './message.ts';
 
 /** A new chain of `seed` that waits for the token which proves that it is the client's. */
@@ -38,6 +39,8 @@ export interface ChainRecord {
   readonly isFirstUse: boolean;
 }
 
+const WHAT = 'a chain record';
+
 export function formatRecord(record: ChainRecord): string {
   const { v, id, user, epoch, profile, head, index, timeKey, pending, owner, proof, at, isFirstUse } = record;
   const pend = pending && {
@@ -53,7 +56,7 @@ export function formatRecord(record: ChainRecord): string {
 /** @returns null for an entry that was removed. @throws {Fault} `protocol`: one that can't be read is damage, never an absent chain. */
 export function parseRecord(text: string): ChainRecord | null {
   if (text === REMOVED.text) return null;
-  const { v, id, user, epoch, profile, h, n, kt, pend, owner, rx, at, firstUse } = members(text);
+  const { v, id, user, epoch, profile, h, n, kt, pend, owner, rx, at, firstUse } = parseRecordJson(text, WHAT);
   return {
     v: count(v),
     id: string(id),
@@ -77,16 +80,6 @@ function pendingOf(value: unknown): Pending {
   return { anchor: token(a), commitment: token(c), length: count(nn), at: count(at) };
 }
 
-function members(text: string): Readonly<Record<string, unknown>> {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null) return value as Readonly<Record<string, unknown>>;
-  } catch {
-    // Told below: what stands in the store goes into no message.
-  }
-  return damaged();
-}
-
 function token(value: unknown): Uint8Array {
   const bytes = typeof value === 'string' && value.length === 2 * TOKEN_BYTES ? fromHex(value) : undefined;
   return bytes ?? damaged();
@@ -101,5 +94,5 @@ function count(value: unknown): number {
 }
 
 function damaged(): never {
-  throw new Fault('protocol', 'a chain record that is none of ours');
+  throw new Fault('protocol', `${WHAT} that is none of ours`);
 }

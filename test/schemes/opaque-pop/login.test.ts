@@ -161,11 +161,11 @@ describe('registration', () => {
 
   /** Between the record's creation and the last look at the user. */
   async function whenCreated(world: PopWorld, happens: () => unknown) {
-    const record = world.resources.storeKey('r', 'default', 'record', 'alice').text;
+    const { text } = world.resources.storeKey('r', 'default', 'record', 'alice');
     const swap = world.store.swap.bind(world.store);
     world.store.swap = async (key, ...rest) => {
       const isDone = await swap(key, ...rest);
-      if (key.text === record) {
+      if (key.text === text) {
         world.store.swap = swap;
         await happens();
       }

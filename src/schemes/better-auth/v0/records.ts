@@ -13,6 +13,7 @@ import { deny } from '../../../core/decision.ts';
 import { StoreFault } from '../../../core/fault.ts';
 import type { Key } from '../../../core/store.ts';
 import { utf8 } from '../../../encoding/bytes.ts';
+import { parseRecordJson } from '../../../encoding/record-json.ts';
 import type { Parts } from '../parts.ts';
 import type { Account } from './account.ts';
 import type { Session } from './session.ts';
@@ -50,7 +51,7 @@ export function createRecords({ resources: { store }, state: { key } }: Pick<Par
 
   async function load<Record>(recordKey: Key): Promise<Loaded<Record> | null> {
     const text = await store.get(recordKey);
-    return text === null ? null : { text, record: JSON.parse(text) as Record };
+    return text === null ? null : { text, record: parseRecordJson(text, 'a v0 record') as Record };
   }
 
   return {

@@ -106,9 +106,14 @@ function apply<Request extends { authentication: Committed }>(
     const next = operation.change(rotated(account, authentication, applied), request, { parts, nowMs });
     // Before the write: a mark too much costs its owner minutes, one too few would leave a revoked token alive elsewhere.
     if (revoked !== undefined) await parts.publishMark(authentication.identity, revoked.device, nowMs);
-    if (!(await identities.swap(found, next, nowMs))) return undefined;
-    if (operation.event !== undefined) parts.tell(operation.event, authentication.identity);
-    return true;
+    let hasRun: boolean | undefined;
+    try {
+      hasRun = await identities.swap(found, next, nowMs);
+    } finally {
+      // Also when it timed out: it may have run, and its repetition changes nothing any more.
+      if (operation.event !== undefined && hasRun !== false) parts.tell(operation.event, authentication.identity);
+    }
+    return hasRun ? true : undefined;
   });
 }
 

@@ -5,6 +5,7 @@
 import { deny } from '../../../core/decision.ts';
 import { StoreFault } from '../../../core/fault.ts';
 import type { Store } from '../../../core/store.ts';
+import { parseRecordJson } from '../../../encoding/record-json.ts';
 import type { State } from '../state.ts';
 import type { Account, AccountRecord } from './record.ts';
 
@@ -33,7 +34,7 @@ export function createIdentities(
 
   async function find(identity: string): Promise<Found | null> {
     const text = await store.get(keyOf(identity));
-    return text === null ? null : { text, record: JSON.parse(text) as AccountRecord };
+    return text === null ? null : { text, record: parseRecordJson(text, 'a v1 account') as unknown as AccountRecord };
   }
 
   return {

@@ -1,5 +1,6 @@
 /** The operations that show a committed key: what they refuse, and what asking again does. */
 import { describe, expect, test } from '@jest/globals';
+import { StoreFault } from '../../../../src/core/fault.ts';
 import { textDigest } from '../../../../src/crypto/blake3.ts';
 import type { SchemeWorld } from '../../../support/scheme-world.ts';
 import { writesOf } from '../../../support/watched-store.ts';
@@ -331,6 +332,20 @@ describe('recovery/change', () => {
     const told: unknown[] = [];
     Object.assign(world.resources, { notice: (...args: unknown[]) => told.push(args) });
     await send(world, '/recovery/change', changeRecoveryMessage(actor));
+    expect(told).toEqual([['recovery_changed', actor.identity]]);
+  });
+
+  test('tells of itself too when the store made the change and did not answer in time', async () => {
+    const { world, actor } = await enter();
+    const told: unknown[] = [];
+    Object.assign(world.resources, { notice: (...args: unknown[]) => told.push(args) });
+    const swap = world.store.swap.bind(world.store);
+    world.store.swap = async (...args) => {
+      world.store.swap = swap;
+      await swap(...args);
+      throw new StoreFault('timeout', 'no answer');
+    };
+    expect((await call(world, '/recovery/change', changeRecoveryMessage(actor))).status).toBe(503);
     expect(told).toEqual([['recovery_changed', actor.identity]]);
   });
 });
