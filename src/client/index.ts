@@ -13,6 +13,7 @@ export { browserKey, forgetBrowserKey } from './key-store.ts';
 export { generateKeyPair, type KeyPair, signingKey, thumbprint } from './keys.ts';
 export { browserState, memoryState } from './state.ts';
 
+export type { BetterAuthAccess } from '../schemes/better-auth/client-reply.ts';
 export {
   loginV0Passphrase,
   registerV0Passphrase,
@@ -25,9 +26,7 @@ export {
 export type { ClientSession } from '../schemes/better-auth/v0/client-session.ts';
 export { argon2id, type Argon2Cost } from '../encoding/argon2id.ts';
 export { type Deriving, passphraseKey, type Stretching } from '../schemes/better-auth/v0/client-passphrase.ts';
-export type { V0Access } from '../schemes/better-auth/v0/client-issuer.ts';
 export { type V1Account, type V1Device, v1Device, v1RecoveryHash } from '../schemes/better-auth/v1/client.ts';
-export type { V1Access } from '../schemes/better-auth/v1/client-issuer.ts';
 export { formatReply, type ReplyContent } from '../schemes/better-auth/v1/message.ts';
 export { challengeSignature, type ChallengeSignatureCredential } from '../schemes/challenge-signature/client.ts';
 export { clientChallenge, type ClientChallengeCredential } from '../schemes/client-challenge/client.ts';

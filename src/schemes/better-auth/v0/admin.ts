@@ -20,7 +20,7 @@ import {
 } from './account.ts';
 import { issueMaterial } from './invitation.ts';
 import type { V0Parts } from './operation.ts';
-import { untilSwapped } from './swapped.ts';
+import { untilSwapped } from '../swapped.ts';
 
 const subject = digest('subject');
 const only = v.literal(true);
@@ -120,16 +120,14 @@ async function change(
   accountId: string,
   changed: (account: LiveAccount) => Account | undefined,
 ): Promise<boolean> {
-  let isThere = true;
-  await untilSwapped(async () => {
+  const outcome = await untilSwapped(async () => {
     const read = await records.account(accountId);
     const after = read !== null && isLive(read.record) ? changed(read.record) : undefined;
-    isThere = after !== undefined;
-    if (after === undefined) return true;
+    if (after === undefined) return 'absent';
     const lifetimeMs = isLive(after) ? lifetimeOf(after, resources.clock.nowMs()) : Infinity;
-    return records.saveAccount(accountId, read, after, lifetimeMs);
+    return (await records.saveAccount(accountId, read, after, lifetimeMs)) && 'changed';
   });
-  return isThere;
+  return outcome === 'changed';
 }
 
 /** States and times: no key, no digest, no salt. */

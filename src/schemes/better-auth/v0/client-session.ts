@@ -13,7 +13,8 @@ import type { JsonValue } from '../../../encoding/strict-json.ts';
 import { formatHeaderProof, headerSignedBytes } from '../message-header.ts';
 import { AUTH_SCHEME, formatWireTime, parseWireTime, SCHEME } from '../message.ts';
 import type { MessageKey } from './client-passphrase.ts';
-import { members, text, type V0Issuer } from './client-issuer.ts';
+import { members, text } from '../client-reply.ts';
+import type { V0Issuer } from './client-issuer.ts';
 
 /** What must be kept of a session. */
 export interface KeptSession {

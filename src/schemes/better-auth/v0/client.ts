@@ -8,7 +8,8 @@ import type { ClientState } from '../../../core/signer.ts';
 import { newNonce } from '../../../encoding/cesr.ts';
 import { clientSession, type ClientSession, type KeptSession, messageKey, randomBytes } from './client-session.ts';
 import { type Deriving, type MessageKey, passphraseKey } from './client-passphrase.ts';
-import { members, text, type V0Access, v0Issuer, type V0Issuer } from './client-issuer.ts';
+import { members, text, type BetterAuthAccess } from '../client-reply.ts';
+import { v0Issuer, type V0Issuer } from './client-issuer.ts';
 
 export interface V0Device extends Omit<ClientSession, 'drop'> {
   /** Undefined before it is registered. */
@@ -32,7 +33,7 @@ interface DeviceText {
 }
 
 /** @param state the device's own: what is lost here is lost for good. */
-export function v0Device({ state, ...access }: V0Access & { readonly state: ClientState }): V0Device {
+export function v0Device({ state, ...access }: BetterAuthAccess & { readonly state: ClientState }): V0Device {
   const issuer = v0Issuer(access);
 
   async function read(): Promise<DeviceText | undefined> {
@@ -150,7 +151,7 @@ export function v0Device({ state, ...access }: V0Access & { readonly state: Clie
 
 /** Sets the passphrase of an account. @param material of kind `passphrase`. @throws {CountersignError} */
 export async function registerV0Passphrase(
-  access: V0Access,
+  access: BetterAuthAccess,
   material: string,
   passphrase: string,
   deriving: Deriving = {},
@@ -176,7 +177,7 @@ export interface V0Passphrase {
  * @throws {CountersignError} `signature_invalid` for another passphrase, or no such account.
  */
 export async function loginV0Passphrase(
-  { state, ...access }: V0Access & { readonly state: ClientState },
+  { state, ...access }: BetterAuthAccess & { readonly state: ClientState },
   credential: V0Passphrase,
   deriving: Deriving = {},
 ): Promise<ClientSession> {
@@ -194,7 +195,10 @@ export async function loginV0Passphrase(
 }
 
 /** The session that a page or process before this one has opened: no passphrase needed. */
-export function v0PassphraseSession({ state, ...access }: V0Access & { readonly state: ClientState }): ClientSession {
+export function v0PassphraseSession({
+  state,
+  ...access
+}: BetterAuthAccess & { readonly state: ClientState }): ClientSession {
   return clientSession(
     v0Issuer(access),
     {
@@ -213,7 +217,7 @@ export function v0PassphraseSession({ state, ...access }: V0Access & { readonly 
 
 /** Material for a device of the account, or for another passphrase. @throws {CountersignError} */
 export async function requestV0Registration(
-  access: V0Access,
+  access: BetterAuthAccess,
   credential: V0Passphrase,
   kind: 'key' | 'passphrase',
   deriving: Deriving = {},

@@ -23,7 +23,7 @@ import {
   withPending,
 } from './account.ts';
 import type { Payload, SignedMessage } from './requests.ts';
-import { untilSwapped } from './swapped.ts';
+import { untilSwapped } from '../swapped.ts';
 
 /** By the account's owner. @throws {Denial} @throws {Fault} */
 export async function requestRegistration(

@@ -15,7 +15,7 @@ import { activeAccount } from './proofs.ts';
 import type { Loaded } from './records.ts';
 import type { Payload, SignedMessage } from './requests.ts';
 import { advanced, ENDED, isBacked, isLive, type LiveSession } from './session.ts';
-import { untilSwapped } from './swapped.ts';
+import { untilSwapped } from '../swapped.ts';
 
 /** @throws {Denial} @throws {Fault} */
 export async function refresh(

@@ -21,7 +21,7 @@ import {
 } from './account.ts';
 import type { Payload, SignedMessage } from './requests.ts';
 import { shownKeys } from './rotation.ts';
-import { untilSwapped } from './swapped.ts';
+import { untilSwapped } from '../swapped.ts';
 
 /** @throws {Denial} @throws {Fault} */
 export async function registerKey(

@@ -8,7 +8,7 @@ import type { V0Parts } from './operation.ts';
 import { activeAccount } from './proofs.ts';
 import { deviceOf, type ShownKeys, tailOf, withRotation } from './account.ts';
 import type { Payload, SignedMessage } from './requests.ts';
-import { untilSwapped } from './swapped.ts';
+import { untilSwapped } from '../swapped.ts';
 
 /** @throws {Denial} @throws {Fault} */
 export async function rotate(parts: V0Parts, message: SignedMessage<Payload<'rotateKey'>>): Promise<object> {

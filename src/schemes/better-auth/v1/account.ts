@@ -8,7 +8,7 @@ import { TENANT } from '../state.ts';
 import { isEqualDigest } from './digests.ts';
 import { effectOf, isRepetition } from './effect.ts';
 import { errorBody, refuse } from './errors.ts';
-import { untilSwapped } from './identities.ts';
+import { untilSwapped } from '../swapped.ts';
 import { signedOperation, type Caller } from './operation.ts';
 import { brief, isDeviceOf, newAccount, newDevice, recovered, type Account } from './record.ts';
 import { NAME_RECOVERY, RECOVER, type Committed } from './requests.ts';
@@ -85,7 +85,7 @@ function recover(parts: V1Parts): Endpoint {
       requireUnusedBefore(account, authentication);
       for (const gone of Object.keys(account.devices)) await parts.publishMark(identity, gone, nowMs);
       const next = recovered(account, recoveryHash, device, newDevice(authentication, applied, nowMs), nowMs);
-      return (await parts.identities.swap(found, next, nowMs)) ? true : undefined;
+      return parts.identities.swap(found, next, nowMs);
     });
     return {};
   });

@@ -8,7 +8,7 @@ import { defineEndpoint, type Endpoint } from '../../../core/scheme.ts';
 import { attributes, requireFitting } from '../attributes.ts';
 import { digest } from '../fields.ts';
 import type { Revocation } from '../version.ts';
-import { untilSwapped } from './identities.ts';
+import { untilSwapped } from '../swapped.ts';
 import { isDeviceOf, tombstone, withoutDevice, type Account, type AccountRecord } from './record.ts';
 import type { V1Parts } from './v1-parts.ts';
 
@@ -40,18 +40,19 @@ export function revoke(parts: V1Parts, identity: string, what: Revocation): Prom
 }
 
 /** @param next undefined: there is nothing to change. @returns false then, and without such an account. */
-function change(
+async function change(
   { identities, resources }: V1Parts,
   identity: string,
   next: (account: Account, nowMs: number) => AccountRecord | undefined | Promise<AccountRecord | undefined>,
 ): Promise<boolean> {
-  return untilSwapped(async () => {
+  const outcome = await untilSwapped(async () => {
     const nowMs = resources.clock.nowMs();
     const found = await identities.findActive(identity);
     const changed = found === null ? undefined : await next(found.record, nowMs);
-    if (found === null || changed === undefined) return false;
-    return (await identities.swap(found, changed, nowMs)) ? true : undefined;
+    if (found === null || changed === undefined) return 'absent';
+    return (await identities.swap(found, changed, nowMs)) && 'changed';
   });
+  return outcome === 'changed';
 }
 
 function revokeCall(parts: V1Parts): Endpoint {

@@ -10,7 +10,7 @@ import { decode } from '../../../encoding/cesr.ts';
 import { isEqualDigest } from './digests.ts';
 import { effectOf, isRepetition } from './effect.ts';
 import { refuse } from './errors.ts';
-import { untilSwapped } from './identities.ts';
+import { untilSwapped } from '../swapped.ts';
 import type { Operation } from './message.ts';
 import { signedOperation, type SignedMessage } from './operation.ts';
 import {
@@ -113,7 +113,7 @@ function apply<Request extends { authentication: Committed }>(
       // Also when it timed out: it may have run, and its repetition changes nothing any more.
       if (operation.event !== undefined && hasRun !== false) parts.tell(operation.event, authentication.identity);
     }
-    return hasRun ? true : undefined;
+    return hasRun;
   });
 }
 

@@ -4,25 +4,22 @@
  * Browser-safe.
  */
 import { CountersignError, type ClientErrorCode } from '../../../core/client-error.ts';
-import { Denial } from '../../../core/decision.ts';
 import type { MessageChannel, SigningKey } from '../../../core/signer.ts';
 import { loadBlake3 } from '../../../encoding/blake3.ts';
-import { utf8 } from '../../../encoding/bytes.ts';
-import { decode, hashText } from '../../../encoding/cesr.ts';
-import { decompressPoint } from '../../../encoding/p256.ts';
-import { type JsonObject, type JsonValue, parseJsonDocument } from '../../../encoding/strict-json.ts';
+import { hashText } from '../../../encoding/cesr.ts';
+import type { JsonObject } from '../../../encoding/strict-json.ts';
+import {
+  importResponseKey,
+  invalid,
+  members,
+  parseReply,
+  publishedKeys,
+  requireSigned,
+  text,
+  type BetterAuthAccess,
+} from '../client-reply.ts';
 import { freshNonce } from './client-nonce.ts';
 import { envelope, type Operation, requestPayload, signatureWord } from './message.ts';
-
-export interface V1Access {
-  /** From `connectMessages`. */
-  readonly channel: MessageChannel;
-  /**
-   * Response keys of the deployment, CESR words `1AAI`. Pin them where you can; absent: those that the deployment publishes, which
-   * are as good as its TLS.
-   */
-  readonly responseKeys?: readonly string[];
-}
 
 export interface V1Issuer {
   /**
@@ -41,32 +38,24 @@ export interface V1Issuer {
   nowMs(): number;
 }
 
-const MAX_REPLY_CHARS = 65_536;
-
-export function v1Issuer({ channel, responseKeys }: V1Access): V1Issuer {
+export function v1Issuer({ channel, responseKeys }: BetterAuthAccess): V1Issuer {
   let known: readonly string[] | undefined = responseKeys;
 
   /** Published keys are asked for again when a reply names another: the deployment may have changed its key. */
   async function requireKnown(word: string): Promise<void> {
-    known ??= await published();
+    known ??= await publishedKeys(channel);
     if (known.includes(word)) return;
-    if (responseKeys === undefined) known = await published();
+    if (responseKeys === undefined) known = await publishedKeys(channel);
     if (!known.includes(word)) invalid('the reply is signed by no known key of the deployment');
   }
 
-  async function published(): Promise<readonly string[]> {
-    const { response } = parsed(await channel.get('/better-auth/keys')).value;
-    if (!Array.isArray(response)) return invalid('the deployment publishes no keys');
-    return (response as readonly JsonValue[]).map((key) => text(members(key)['publicKey']));
-  }
-
   async function verified(reply: string, nonce: string): Promise<JsonObject> {
-    const { value, sourceOf } = parsed(reply);
+    const { value, sourceOf } = parseReply(reply);
     const payload = members(value['payload']);
     const access = members(payload['access']);
     const word = text(access['serverIdentity']);
     await requireKnown(word);
-    if (!(await isSigned(sourceOf(payload), word, value['signature']))) invalid('the signature of the reply is wrong');
+    await requireSigned(await importResponseKey(word), sourceOf(payload), value['signature']);
     if (access['nonce'] !== nonce) invalid('the reply belongs to another request');
     return members(payload['response']);
   }
@@ -124,46 +113,4 @@ async function refusalOf({ status = 0, retryAfterSeconds, response }: Countersig
 /** Whether the server has heard the message and says no, as far as that can be believed. */
 export function isRefusal(thrown: unknown): thrown is CountersignError {
   return thrown instanceof CountersignError && (thrown.status === 400 || thrown.status === 401);
-}
-
-const ECDSA = { name: 'ECDSA', hash: 'SHA-256' } as const;
-
-async function isSigned(payload: string, word: string, signature: JsonValue | undefined): Promise<boolean> {
-  const jwk = decompressPoint(raw(word, '1AAI')) ?? invalid('a response key is no point of P-256');
-  const curve = { name: 'ECDSA', namedCurve: 'P-256' };
-  const key = await crypto.subtle.importKey('jwk', { ...jwk }, curve, false, ['verify']);
-  return crypto.subtle.verify(ECDSA, key, new Uint8Array(raw(signature, '0I')), new Uint8Array(utf8(payload)));
-}
-
-function raw(word: JsonValue | undefined, code: '1AAI' | '0I'): Uint8Array {
-  try {
-    return decode(word, [code]).raw;
-  } catch {
-    return invalid(`the reply lacks a CESR word ${code}`);
-  }
-}
-
-function parsed(reply: string): ReturnType<typeof parseJsonDocument> {
-  if (reply.length > MAX_REPLY_CHARS) invalid('the reply is too long');
-  try {
-    return parseJsonDocument(utf8(reply));
-  } catch (thrown) {
-    if (!(thrown instanceof Denial)) throw thrown;
-    return invalid('the reply is not the JSON of a reply');
-  }
-}
-
-/** @throws {CountersignError} `answer_invalid` unless it is an object. */
-export function members(value: JsonValue | undefined): JsonObject {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as JsonObject;
-  return invalid('the reply lacks a member');
-}
-
-/** @throws {CountersignError} `answer_invalid` unless it is text. */
-export function text(value: JsonValue | undefined): string {
-  return typeof value === 'string' ? value : invalid('the reply lacks a member');
-}
-
-function invalid(why: string): never {
-  throw new CountersignError('answer_invalid', why);
 }

@@ -9,7 +9,8 @@ import { decodeBase64url } from '../../../encoding/base64url.ts';
 import { type JsonValue, parseStrictJson } from '../../../encoding/strict-json.ts';
 import { formatHeaderProof, headerSignedBytes } from '../message-header.ts';
 import { AUTH_SCHEME, formatWireTime, parseWireTime, SCHEME } from '../message.ts';
-import { isRefusal, members, text, type V1Issuer } from './client-issuer.ts';
+import { members, text } from '../client-reply.ts';
+import { isRefusal, type V1Issuer } from './client-issuer.ts';
 import { freshNonce } from './client-nonce.ts';
 import { envelope, keyWord, signatureWord } from './message.ts';
 

@@ -8,7 +8,8 @@ import { CountersignError } from '../../../core/client-error.ts';
 import type { ClientState, SigningKey } from '../../../core/signer.ts';
 import { loadBlake3 } from '../../../encoding/blake3.ts';
 import { hashText } from '../../../encoding/cesr.ts';
-import { isRefusal, members, text, type V1Access, v1Issuer } from './client-issuer.ts';
+import { members, text, type BetterAuthAccess } from '../client-reply.ts';
+import { isRefusal, v1Issuer } from './client-issuer.ts';
 import { clientSession, type ClientSession, type KeptSession } from './client-session.ts';
 import { envelope, keyWord, type Operation, signatureWord } from './message.ts';
 
@@ -86,7 +87,7 @@ interface Wanted {
 const MAX_PENDING = 8;
 
 /** @param state the device's own: what is lost here is lost for good, but for the recovery key. */
-export function v1Device({ state, ...access }: V1Access & { readonly state: ClientState }): V1Device {
+export function v1Device({ state, ...access }: BetterAuthAccess & { readonly state: ClientState }): V1Device {
   const issuer = v1Issuer(access);
 
   async function read(): Promise<DeviceText | undefined> {

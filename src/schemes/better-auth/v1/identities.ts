@@ -3,7 +3,6 @@
  * session ends after `v1.unusedAccountLifetime`, any other never. Every change is one `swap` of the text that was read.
  */
 import { deny } from '../../../core/decision.ts';
-import { StoreFault } from '../../../core/fault.ts';
 import type { Store } from '../../../core/store.ts';
 import { parseRecordJson } from '../../../encoding/record-json.ts';
 import type { State } from '../state.ts';
@@ -56,20 +55,4 @@ export function createIdentities(
 
 function isActive(found: Found): found is Found<Account> {
   return found.record.state === 'active';
-}
-
-const ATTEMPTS = 3;
-
-/**
- * Reads, judges and swaps anew when another change was faster.
- *
- * @param attempt undefined: the record was another one by then.
- * @throws {StoreFault} `busy` after three lost races. @throws whatever the attempt throws.
- */
-export async function untilSwapped<Result>(attempt: () => Promise<Result | undefined>): Promise<Result> {
-  for (let count = 0; count < ATTEMPTS; count++) {
-    const result = await attempt();
-    if (result !== undefined) return result;
-  }
-  throw new StoreFault('busy', 'the account changed three times in between');
 }

@@ -9,7 +9,7 @@ import { tokenAttributes } from '../attributes.ts';
 import type { V1Token } from '../token.ts';
 import { isEqualDigest } from './digests.ts';
 import { refuse } from './errors.ts';
-import { untilSwapped } from './identities.ts';
+import { untilSwapped } from '../swapped.ts';
 import { signedOperation, unsignedOperation } from './operation.ts';
 import { isDeviceOf, type Account } from './record.ts';
 import { CREATE_SESSION, REFRESH_SESSION, REQUEST_SESSION } from './requests.ts';
@@ -89,7 +89,7 @@ async function markUsed(
     const { record } = found;
     if (!record.unused) return true;
     const next = { ...record, seq: record.seq + 1, unused: false };
-    return (await identities.swap(found, next, nowMs)) ? true : undefined;
+    return identities.swap(found, next, nowMs);
   });
 }
 
