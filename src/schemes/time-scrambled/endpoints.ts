@@ -9,6 +9,7 @@ import { isInvitationToken } from '../../core/registration.ts';
 import { defineEndpoint, requireTime, type Answer, type Endpoint } from '../../core/scheme.ts';
 import { identifier, tenantMember } from '../../core/settings.ts';
 import { createEnrolment, type EnrolmentParts } from './enrolment.ts';
+import type { FirstUses } from './first-use.ts';
 import { MAX_LANES, PROFILES, SCHEME, TOKEN_BYTES } from './message.ts';
 
 const FIRST_USE_MAX_MS = 3_600_000;
@@ -23,8 +24,8 @@ const anchors = v.pipe(
   v.check((list) => new Set(list).size === list.length),
 );
 
-export function endpoints(parts: EnrolmentParts): readonly Endpoint[] {
-  const { settings, resources, state } = parts;
+export function endpoints(parts: EnrolmentParts & { readonly firstUses: FirstUses }): readonly Endpoint[] {
+  const { settings, resources, firstUses } = parts;
   const enrolment = createEnrolment(parts);
   const length = v.pipe(v.number(), v.safeInteger(), v.minValue(2), v.maxValue(settings.maxChain));
   const [defaultProfile = 'keyed'] = PROFILES.filter((profile) => settings.profiles.includes(profile));
@@ -119,7 +120,7 @@ export function endpoints(parts: EnrolmentParts): readonly Endpoint[] {
         tenant: tenantMember(),
       }),
       async handle({ body: { forMs, tenant } }) {
-        await state.permitFirstUse(tenant, forMs);
+        await firstUses.permit(tenant, forMs);
         return EMPTY;
       },
     }),

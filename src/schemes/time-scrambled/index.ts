@@ -5,6 +5,7 @@ import { RESYNCS } from './answers.ts';
 import { endpoints } from './endpoints.ts';
 import { formatChallengeLine, PROFILES, SCHEME, type Resync } from './message.ts';
 import { settings as settingsSchema } from './settings.ts';
+import { createFirstUses } from './first-use.ts';
 import { createState } from './state.ts';
 import { verify } from './verify.ts';
 
@@ -33,7 +34,7 @@ export const timeScrambled = defineScheme({
 
   create(settings, resources) {
     const state = createState(resources);
-    const parts = { resources, settings, state };
+    const parts = { resources, settings, state, firstUses: createFirstUses(resources) };
     const { profiles, windowMs, allowAhead, seedAllowAhead, maxSkip, maxChain } = settings;
     return {
       name: SCHEME,

@@ -4,10 +4,9 @@
  * | record | class, parts | value | lifetime | absence means |
  * |---|---|---|---|---|
  * | chain | `h`: `chain`, id with lane | `record.ts` | none | deny, never "first use" |
- * | first-use permit | `o`: `first-use` | `1` | as given, at most 1 h | deny |
+ * | first-use permit | `o`: `first-use` | `first-use.ts` | as given, at most 1 h | deny |
  *
  * A reader of the store holds used tokens only, so he can forge nothing. Time keys are sealed.
- * A permit vanishes with the store: a flush never re-opens blind trust.
  */
 import { Fault } from '../../core/fault.ts';
 import type { RingKey } from '../../core/keyring.ts';
@@ -21,7 +20,6 @@ import { formatRecord, parseRecord, type ChainRecord } from './record.ts';
 
 const PURPOSE = 'time-scrambled chain';
 const SALT_BYTES = 16;
-const PERMITTED = '1';
 
 /** A chain as it was read, or what stands in for one that is unknown. */
 export interface HeldChain {
@@ -52,8 +50,6 @@ export interface ChainState {
    * @param isDurable as when it was written: that write may have been refused because replicas lacked it.
    */
   confirm(chain: HeldChain, isDurable: boolean): Promise<boolean>;
-  isFirstUsePermitted(tenant: string): Promise<boolean>;
-  permitFirstUse(tenant: string, forMs: number): Promise<void>;
   keyOf(tenant: string, id: string): Key;
 }
 
@@ -62,7 +58,6 @@ export function createState(
 ): ChainState {
   const { store, storeKey, keyring, random, clock } = resources;
   const keyOf = (tenant: string, id: string) => storeKey('h', tenant, 'chain', id);
-  const permitKey = (tenant: string) => storeKey('o', tenant, 'first-use');
 
   const sealTimeKey = (key: Key, timeKey: Uint8Array, wrapKey: RingKey = keyring.active('wrap')) =>
     seal({ wrapKey, purpose: PURPOSE, key, plaintext: timeKey, salt: random(SALT_BYTES) });
@@ -123,10 +118,6 @@ export function createState(
     async confirm({ key, text }, isDurable) {
       return text !== null && store.swap(isDurable ? durable(key) : key, text, text, Infinity);
     },
-    async isFirstUsePermitted(tenant) {
-      return (await store.get(permitKey(tenant))) === PERMITTED;
-    },
-    permitFirstUse: (tenant, forMs) => store.put(permitKey(tenant), PERMITTED, forMs),
   };
 
   function resealed(key: Key, sealed: string | null): string | null {

@@ -16,7 +16,7 @@ import { authSchemeOf, parseAuthHeader } from '../../encoding/auth-header.ts';
 import { encodeBase64url } from '../../encoding/base64url.ts';
 import { advance, type Link } from './advance.ts';
 import { identityOf, refuseOutOfStep, withServerTime } from './answers.ts';
-import { beginning } from './first-use.ts';
+import { beginning, type FirstUses } from './first-use.ts';
 import { isInPlace, isSpent, linksTo } from './link.ts';
 import { AUTH_SCHEME, boundBytes, parseProof, profileOf, SCHEME, xor, type Profile, type Proof } from './message.ts';
 import { candidates, windowOf } from './message-window.ts';
@@ -33,6 +33,7 @@ export interface VerifyParts {
   readonly resources: Resources;
   readonly settings: Settings;
   readonly state: ChainState;
+  readonly firstUses: FirstUses;
 }
 
 /**
@@ -135,17 +136,17 @@ async function judgeKeyed(given: Case, chain: HeldChain, scrambling: Scrambling)
 
 /** @returns undefined when the head moved meanwhile. */
 async function judgeSeed(given: Case, chain: HeldChain, scrambling: Scrambling): Promise<Identity | undefined> {
-  const { settings, resources, state, tenant, request, proof, proofId, windows, call } = given;
+  const { settings, resources, state, firstUses, tenant, request, proof, proofId, windows, call } = given;
   const isBeforeHorizon = (atMs: number) =>
     settings.afterLoss === 'enrol' && !within(resources.store.horizonMs(), atMs, Number.MAX_SAFE_INTEGER);
   // A chain that began before the horizon would be out of step at once, and for good.
   const mayBegin = settings.seedFirstUse === 'permit' && !isBeforeHorizon(request.receivedAtMs);
-  if (mayBegin && (await state.isFirstUsePermitted(tenant))) {
+  if (mayBegin && (await firstUses.isPermitted(tenant))) {
     const [window] = windows;
     const token = window === undefined ? undefined : xor(proof.x1, scrambling.pad('x1', window));
     const accepted = { owner: request.checkId, proofId, nowMs: request.receivedAtMs };
     requireTime(call);
-    const next = await beginning(resources, tenant, chain, proof, token, accepted);
+    const next = await beginning(resources, firstUses, tenant, chain, proof, token, accepted);
     if (next !== undefined) {
       const user = await validUser(given, next);
       if (!(await state.advance(chain, next, true))) return undefined;

@@ -5,6 +5,7 @@ import type { Key } from '../../../src/core/store.ts';
 import { sha512 } from '../../../src/crypto/digest.ts';
 import { parseAuthHeader } from '../../../src/encoding/auth-header.ts';
 import { toHex, utf8 } from '../../../src/encoding/bytes.ts';
+import { createFirstUses } from '../../../src/schemes/time-scrambled/first-use.ts';
 import { timeScrambled } from '../../../src/schemes/time-scrambled/index.ts';
 import {
   formatProof,
@@ -373,8 +374,7 @@ describe('seed: first use', () => {
     const { client } = await setup('seed', {}, { user: 'whoever' });
     return { world, client };
   }
-  const permit = (world: SchemeWorld) =>
-    world.store.put(world.resources.storeKey('o', 'default', 'first-use'), '1', 60_000);
+  const permit = (world: SchemeWorld) => createFirstUses(world.resources).permit('default', 60_000);
 
   test('without a permit, out_of_sync; with one the first token becomes the head and says so upstream', async () => {
     const { world, client } = await unknown();
@@ -424,6 +424,37 @@ describe('seed: first use', () => {
       await world.users.update('default', 'client-1', (record) => record && { ...record, deleted });
       expect(await codeOf(world.judge(await proven(world, client, REQUEST)))).toBe('out_of_sync');
     }
+  });
+
+  test('a permit is for 1000 chains and no longer than it says, and who is refused leaves no user', async () => {
+    const { world, client } = await unknown();
+    await permit(world);
+    const key = world.resources.storeKey('o', 'default', 'first-use');
+    const untilMs = world.clock.nowMs() + 60_000;
+    expect(await world.store.get(key)).toBe(`1000 ${untilMs}`);
+    await world.judge(await proven(world, client, REQUEST));
+    expect(await world.store.get(key)).toBe(`999 ${untilMs}`);
+    await world.store.put(key, `0 ${untilMs}`, 60_000);
+    const { client: late } = await setup('seed', {}, { id: 'late', user: 'whoever' });
+    expect(await codeOf(world.judge(await proven(world, late, REQUEST)))).toBe('out_of_sync');
+    expect(await world.resources.users.current('default', 'late')).toBeNull();
+    await permit(world);
+    world.clock.advance(59_999);
+    await world.judge(await proven(world, late, REQUEST));
+    world.clock.advance(1);
+    expect(await world.store.get(key)).toBeNull();
+  });
+
+  test('eight who come at once all begin their chains', async () => {
+    const { world } = await unknown();
+    await permit(world);
+    const outcomes = await Promise.all(
+      Array.from({ length: 8 }, async (_, at) => {
+        const { client } = await setup('seed', {}, { id: `c${at}`, user: 'whoever' });
+        return outcomeOf(world.judge(await proven(world, client, REQUEST)));
+      }),
+    );
+    expect(outcomes).toEqual(Array<string>(8).fill('allow'));
   });
 
   test('a keyed chain is not taken over by the form of seed', async () => {
