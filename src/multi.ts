@@ -135,7 +135,7 @@ export async function startMulti({ loaded, events, version, set, env, reload }: 
       await admin.close(HTTP_GRACE_MS);
       return wasQuiet;
     },
-    denyInFlight: () => undefined, // Workers see this process end, and let their calls end before they follow.
+    denyAll: () => undefined, // Workers see this process end, and let their calls end before they follow.
   };
 }
 

@@ -37,8 +37,8 @@ export interface Running {
   replace(): Promise<void>;
   /** Stops taking traffic and ends. @returns false when calls had to be cut off. */
   drain(): Promise<boolean>;
-  /** Before a crash ends the process: refuses what is in flight. */
-  denyInFlight(): void;
+  /** Before a crash ends the process: refuses what is in flight, and what still comes. */
+  denyAll(): void;
 }
 
 export interface Sidecar extends Running {
@@ -271,7 +271,7 @@ async function start(
       eventLoop.close();
       return wasQuiet;
     },
-    denyInFlight: () => checks?.denyInFlight(),
+    denyAll: () => checks?.denyAll(),
   };
 }
 

@@ -52,7 +52,7 @@ export async function runSupervisor(source: Omit<LoadOptions, 'schemes'>): Promi
   process.on('SIGUSR2', () => void started.promise.then((service) => service.replace()));
 
   let running: Running | undefined;
-  onCrash(events, () => running?.denyInFlight());
+  onCrash(events, () => running?.denyAll());
   const options = { loaded, events, version: VERSION, reload: () => reload('asked') };
   try {
     running = isMulti

@@ -32,8 +32,8 @@ export interface CheckServer {
   retire(count: number): void;
   /** Stops accepting, says GOAWAY, lets calls in flight end. @returns false when some had to be cut off. */
   drain(timeoutMs: number): Promise<boolean>;
-  /** Before a crash: what still waits for its verdict is denied, as far as that can still be written. */
-  denyInFlight(): void;
+  /** Before a crash: what waits for its verdict is denied, and what still comes, as far as that can still be written. */
+  denyAll(): void;
 }
 
 export interface CheckServerOptions {
@@ -86,13 +86,15 @@ export async function createCheckServer(options: CheckServerOptions): Promise<Ch
       door.destroy();
       return wasQuiet;
     },
-    denyInFlight: () => checks.denyAll(),
+    denyAll: () => checks.denyAll(),
   };
 }
 
 function createCheckMethod({ handler, clock }: CheckServerOptions) {
   /** Calls that were handed over and have no answer yet. */
   const waiting = new Set<ServerHttp2Stream>();
+  /** A process whose state nobody knows any more judges nothing. */
+  let deniesAll = false;
 
   async function answer(
     stream: ServerHttp2Stream,
@@ -100,6 +102,7 @@ function createCheckMethod({ handler, clock }: CheckServerOptions) {
     message: Uint8Array | Unreadable,
     receivedAtMs: number,
   ) {
+    if (deniesAll) return sendMessage(stream, handler.prepared());
     waiting.add(stream);
     const input = typeof message === 'string' ? UNREADABLE[message]() : message;
     const bytes = await handler.handle(input, {
@@ -126,6 +129,7 @@ function createCheckMethod({ handler, clock }: CheckServerOptions) {
       readMessage(stream, headers, { maxBytes: handler.maxMessageBytes(), held, take });
     },
     denyAll() {
+      deniesAll = true;
       for (const stream of waiting) sendMessage(stream, handler.prepared());
     },
   };

@@ -1,14 +1,14 @@
-/** A bug: what is in flight is refused, the stack is logged, never request data, and whoever started the process starts it again. */
+/** A bug: Checks are refused from then on, the stack is logged, never request data, and whoever started the process starts it again. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Events } from '../telemetry/events.ts';
 
 const EXIT_CRASH = 70;
 const CRASH_WRITE_MS = 50;
 
-export function onCrash(events: Events, denyInFlight: () => void): void {
+export function onCrash(events: Events, denyAll: () => void): void {
   const crash = async (kind: 'exception' | 'rejection', thrown: unknown) => {
     try {
-      denyInFlight();
+      denyAll();
       await events.crash(kind, thrown);
       await pause(CRASH_WRITE_MS);
     } finally {

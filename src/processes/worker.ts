@@ -51,7 +51,7 @@ export async function runWorker(env: LoadOptions['env']): Promise<number> {
   const events = openEvents(role, loaded.config, env);
   const handed = createHandedConnections();
   let sidecar: Sidecar | undefined;
-  onCrash(events, () => sidecar?.denyInFlight());
+  onCrash(events, () => sidecar?.denyAll());
   try {
     sidecar = await startSidecar({
       loaded,

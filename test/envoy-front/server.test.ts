@@ -234,12 +234,14 @@ describe('a drain', () => {
   });
 });
 
-test('before a crash what is in flight is denied', async () => {
-  const { reply } = await unanswered();
-  server.denyInFlight();
-  const { messages, grpcStatus } = await reply;
-  expect(grpcStatus).toBe('0');
-  expect(viewOf(messages[0] ?? Buffer.alloc(0))).toMatchObject({ allowed: false, status: 503 });
+test('before a crash what is in flight is denied, and so is what comes after, which nobody judges any more', async () => {
+  const { reply, calls } = await unanswered();
+  server.denyAll();
+  for (const { messages, grpcStatus } of [await reply, await caller.call([framed(HELLO)])]) {
+    expect(grpcStatus).toBe('0');
+    expect(viewOf(messages[0] ?? Buffer.alloc(0))).toMatchObject({ allowed: false, status: 503 });
+  }
+  expect(calls()).toBe(1);
 });
 
 function unary(
@@ -295,15 +297,17 @@ describe('a foreign client', () => {
 });
 
 /** A call that has arrived and whose handler never answers. Wrapped: a bare promise would be waited for. */
-async function unanswered(): Promise<{ readonly reply: Promise<Reply> }> {
+async function unanswered(): Promise<{ readonly reply: Promise<Reply>; calls(): number }> {
   const arrived = Promise.withResolvers<void>();
+  let calls = 0;
   const { call } = await open({
     handle: () => {
+      calls += 1;
       arrived.resolve();
       return new Promise(() => undefined);
     },
   });
   const reply = call([framed(HELLO)]);
   await arrived.promise;
-  return { reply };
+  return { reply, calls: () => calls };
 }
