@@ -61,7 +61,7 @@ export async function startMulti({ loaded, events, version, set, env, reload }: 
     replaceWorkers: () => void replace(),
     setLogLevel(level, ttlMs) {
       events.overrideLogLevel(level, ttlMs);
-      void fleet.tell('logLevel', { level, ttlMs });
+      void fleet.setLogLevel({ level, ttlMs });
     },
     audit: (action) => events.audit({ actor: 'admin', action }),
   };
@@ -126,7 +126,7 @@ export async function startMulti({ loaded, events, version, set, env, reload }: 
     replace,
     async drain() {
       isDraining = true;
-      await fleet.tell('leave');
+      await fleet.leave();
       await pause(inForce.config.process.drainDelay);
       doors.close();
       const wasQuiet = await fleet.drain();

@@ -33,8 +33,10 @@ export interface Fleet {
   describe(): readonly object[];
   /** What all have counted, those that have ended too. */
   snapshots(): Promise<readonly Snapshot[]>;
-  tell(question: 'leave' | 'logLevel', ...told: [] | [Questions['logLevel']['tell']]): Promise<void>;
-  /** @returns whether no call was cut off. */
+  setLogLevel(told: Questions['logLevel']['tell']): Promise<void>;
+  /** From now on none is ready, nor is one that comes up later; calls are answered as before. */
+  leave(): Promise<void>;
+  /** Ends all. @returns whether no call was cut off. */
   drain(): Promise<boolean>;
 }
 
@@ -73,6 +75,7 @@ export function createFleet({ loaded, set, env, events, clock, onUp }: FleetOpti
   const restarts = createRestarts(clock, Math.random);
   let inForce = loaded;
   let isLeaving = false;
+  let isEnding = false;
   let wereAllReady = false;
   let ofEnded: Snapshot = [];
 
@@ -106,13 +109,15 @@ export function createFleet({ loaded, set, env, events, clock, onUp }: FleetOpti
     );
     if (isUp) {
       events.worker('up', { role: member.role, pid: member.pid });
+      // Before anybody's connection comes to it, so that it never says that it is ready.
+      if (isLeaving) void tellToLeave(member);
       onUp();
       void inTurn(() => catchUp(member));
     }
     const ending = await member.ended;
     living.delete(member);
     ofEnded = addCounts(ofEnded, member.lastMetrics());
-    if (slot.current === member && !isLeaving) crashed(slot, member, ending);
+    if (slot.current === member && !isEnding) crashed(slot, member, ending);
   }
 
   function crashed(slot: Slot, { role, pid }: Member, { code, signal, wasKilled }: Ending): void {
@@ -126,7 +131,7 @@ export function createFleet({ loaded, set, env, events, clock, onUp }: FleetOpti
       detail: `${wasKilled ? 'killed, since it was silent' : `ended with ${signal ?? code}`}; restarted in ${Math.round(delayMs)} ms`,
     });
     slot.restart = setTimeout(() => {
-      if (!isLeaving && slot.current === undefined) slot.current = spawn(slot);
+      if (!isEnding && slot.current === undefined) slot.current = spawn(slot);
     }, delayMs);
   }
 
@@ -151,7 +156,7 @@ export function createFleet({ loaded, set, env, events, clock, onUp }: FleetOpti
     try {
       await Promise.all([...living].map((member) => member.started));
     } catch (thrown) {
-      isLeaving = true;
+      isEnding = true;
       for (const member of living) member.kill();
       await Promise.all([...living].map((member) => member.ended));
       throw thrown;
@@ -179,7 +184,7 @@ export function createFleet({ loaded, set, env, events, clock, onUp }: FleetOpti
   }
 
   async function applyInTurn(next: Loaded): Promise<void> {
-    const members = [...living].filter((member) => member.phase() === 'up');
+    const members = inUse();
     const prepared = await Promise.allSettled(
       members.map((member) => member.ask('prepare', PREPARE_MS, { text: textOf(next) })),
     );
@@ -209,6 +214,8 @@ export function createFleet({ loaded, set, env, events, clock, onUp }: FleetOpti
     }
   }
 
+  /** Successors that are not ready yet among them. */
+  const inUse = () => [...living].filter((member) => member.phase() === 'up');
   const upIn = (some: readonly Slot[]) => some.flatMap(({ current }) => (current?.phase() === 'up' ? [current] : []));
 
   return {
@@ -249,11 +256,16 @@ export function createFleet({ loaded, set, env, events, clock, onUp }: FleetOpti
         .map((member) => member.ask('metrics', METRICS_MS).catch(() => member.lastMetrics()));
       return [ofEnded, ...(await Promise.all(asked))];
     },
-    async tell(question, ...told) {
-      await Promise.allSettled(upIn(slots).map((member) => member.ask(question as 'leave', TELL_MS, ...(told as []))));
+    async setLogLevel(told) {
+      await Promise.allSettled(inUse().map((member) => member.ask('logLevel', TELL_MS, told)));
+    },
+    async leave() {
+      isLeaving = true;
+      await Promise.all(inUse().map(tellToLeave));
     },
     async drain() {
       isLeaving = true;
+      isEnding = true;
       for (const { restart } of slots) clearTimeout(restart);
       const ends = [...living].map(async (member) => {
         if (member.phase() !== 'starting') return member.drain(inForce.config.process.drainTimeout);
@@ -279,6 +291,11 @@ function isReady(member: Member | undefined): boolean {
 function stateOf(member: Member): 'starting' | 'ready' | 'draining' {
   if (member.phase() === 'leaving') return 'draining';
   return isReady(member) ? 'ready' : 'starting';
+}
+
+/** One that does not hear it is ended with all others soon. */
+async function tellToLeave(member: Member): Promise<void> {
+  await member.ask('leave', TELL_MS).catch(() => undefined);
 }
 
 async function becomesReady(member: Member, clock: Clock): Promise<void> {

@@ -71,6 +71,26 @@ async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
   throw new Error('it never came to be');
 }
 
+const SERVING = 1;
+const NOT_SERVING = 2;
+
+/** What the health service says to a proxy that asks for the first time. */
+async function health(of: Service): Promise<number | undefined> {
+  const session = connectHttp2('http://countersign', {
+    createConnection: () => connect(join(of.folder, 'check.sock')),
+  });
+  const call = session.request({
+    ':method': 'POST',
+    ':path': '/grpc.health.v1.Health/Check',
+    'content-type': 'application/grpc',
+    te: 'trailers',
+  });
+  call.end(new Uint8Array(5));
+  const [answer] = (await once(call, 'data')) as [Uint8Array];
+  session.destroy();
+  return answer[6];
+}
+
 test('SIGTERM ends all of it with 0, and leaves neither a socket nor a process behind', async () => {
   const of = await start();
   await of.ready();
@@ -199,6 +219,24 @@ test('the issuer behind the supervisor ends slow clients, and takes no more conn
   expect(answer).toContain('200 OK');
 }, 60_000);
 
+test('a worker that comes up while the service drains never says that it serves', async () => {
+  const of = await start((config) => {
+    config['process'] = { model: 'multi', checkWorkers: 1, drainDelay: '60s' };
+  });
+  await of.ready();
+  expect(await health(of)).toBe(SERVING);
+  const [victim] = (await workers(of)).filter(({ role }) => role === 'check');
+  of.child.kill('SIGTERM');
+  await until(async () => (await health(of)) === NOT_SERVING);
+  signal(victim, 'SIGKILL');
+  const conditions = async () => (await (await fetch(`${of.admin}/readyz?verbose`)).json()) as Record<string, boolean>;
+  await until(async () => (await workers(of)).some(({ role, pid }) => role === 'check' && pid !== victim?.pid));
+  await until(async () => (await conditions())['storeProvenOnce'] === true);
+  await sleep(500); // All else that it needs to serve is there now.
+  expect(await health(of)).toBe(NOT_SERVING);
+  expect(await of.metric('countersign_workers{state="ready"}')).toBe(0);
+}, 60_000);
+
 test('connections of a worker that was killed come back to its successor, since the one that took them gives them away', async () => {
   const of = await start();
   await of.ready();
@@ -233,19 +271,7 @@ test('a connection that comes while all workers are gone waits for the next, and
   const before = (await workers(of)).filter(({ role }) => role === 'check');
   for (const { pid } of before) process.kill(pid, 'SIGKILL');
   await until(() => !before.some(({ pid }) => isAlive(pid)));
-  const session = connectHttp2('http://countersign', {
-    createConnection: () => connect(join(of.folder, 'check.sock')),
-  });
-  const call = session.request({
-    ':method': 'POST',
-    ':path': '/grpc.health.v1.Health/Check',
-    'content-type': 'application/grpc',
-    te: 'trailers',
-  });
-  call.end(new Uint8Array(5));
-  const [answer] = (await once(call, 'data')) as [Uint8Array];
-  expect(answer[5]).toBe(0x08); // A status.
-  session.destroy();
+  expect([SERVING, NOT_SERVING]).toContain(await health(of));
 }, 60_000);
 
 test('a worker that comes up while a reload is under way has the configuration of the others', async () => {
