@@ -61,7 +61,7 @@ export async function startMulti({ loaded, events, version, set, env, reload }: 
     replaceWorkers: () => void replace(),
     setLogLevel(level, ttlMs) {
       events.overrideLogLevel(level, ttlMs);
-      void fleet.setLogLevel({ level, ttlMs });
+      void fleet.setLogLevel(level, ttlMs);
     },
     audit: (action) => events.audit({ actor: 'admin', action }),
   };

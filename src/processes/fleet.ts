@@ -7,10 +7,11 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Loaded } from '../config/load.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Events } from '../telemetry/events.ts';
+import type { LogLevel } from '../telemetry/logger.ts';
 import type { Row } from '../telemetry/series.ts';
 import { addCounts, type Snapshot } from '../telemetry/together.ts';
 import { startMember, type Ending, type Member } from './member.ts';
-import type { Listener, Questions, Role } from './messages.ts';
+import type { Listener, Role } from './messages.ts';
 import { createRestarts } from './restarts.ts';
 
 export interface Fleet {
@@ -33,7 +34,8 @@ export interface Fleet {
   describe(): readonly object[];
   /** What all have counted, those that have ended too. */
   snapshots(): Promise<readonly Snapshot[]>;
-  setLogLevel(told: Questions['logLevel']['tell']): Promise<void>;
+  /** Of those that come up until it is over too. */
+  setLogLevel(level: LogLevel, ttlMs: number): Promise<void>;
   /** From now on none is ready, nor is one that comes up later; calls are answered as before. */
   leave(): Promise<void>;
   /** Ends all. @returns whether no call was cut off. */
@@ -76,6 +78,7 @@ export function createFleet({ loaded, set, env, events, clock, onUp }: FleetOpti
   let inForce = loaded;
   let isLeaving = false;
   let isEnding = false;
+  let logLevel: { readonly level: LogLevel; readonly untilMs: number } | undefined;
   let wereAllReady = false;
   let ofEnded: Snapshot = [];
 
@@ -111,6 +114,7 @@ export function createFleet({ loaded, set, env, events, clock, onUp }: FleetOpti
       events.worker('up', { role: member.role, pid: member.pid });
       // Before anybody's connection comes to it, so that it never says that it is ready.
       if (isLeaving) void tellToLeave(member);
+      void tellLogLevel(member);
       onUp();
       void inTurn(() => catchUp(member));
     }
@@ -214,6 +218,12 @@ export function createFleet({ loaded, set, env, events, clock, onUp }: FleetOpti
     }
   }
 
+  async function tellLogLevel(member: Member): Promise<void> {
+    const ttlMs = (logLevel?.untilMs ?? 0) - clock.monotonicMs();
+    if (logLevel === undefined || ttlMs <= 0) return;
+    await member.ask('logLevel', TELL_MS, { level: logLevel.level, ttlMs }).catch(() => undefined);
+  }
+
   /** Successors that are not ready yet among them. */
   const inUse = () => [...living].filter((member) => member.phase() === 'up');
   const upIn = (some: readonly Slot[]) => some.flatMap(({ current }) => (current?.phase() === 'up' ? [current] : []));
@@ -256,8 +266,9 @@ export function createFleet({ loaded, set, env, events, clock, onUp }: FleetOpti
         .map((member) => member.ask('metrics', METRICS_MS).catch(() => member.lastMetrics()));
       return [ofEnded, ...(await Promise.all(asked))];
     },
-    async setLogLevel(told) {
-      await Promise.allSettled(inUse().map((member) => member.ask('logLevel', TELL_MS, told)));
+    async setLogLevel(level, ttlMs) {
+      logLevel = { level, untilMs: clock.monotonicMs() + ttlMs };
+      await Promise.all(inUse().map(tellLogLevel));
     },
     async leave() {
       isLeaving = true;

@@ -253,3 +253,17 @@ test('admin calls reach the process that has the keys, and each worker sees what
   const metrics = await of.metrics();
   expect(metrics).toContain('countersign_workers{state="ready"} 2');
 }, 60_000);
+
+test('a log level that was set for a while is that of workers which start later too', async () => {
+  const of = await open();
+  await of.admin('PUT', 'log-level', { level: 'debug', ttl: '1h' });
+  const before = (await checkWorkers(of)).map(({ pid }) => pid);
+  await of.admin('POST', 'workers/replace', {});
+  await until(async () => {
+    const now = await status(of);
+    return now.length === 4 && now.every(({ pid, state }) => state === 'ready' && !before.includes(pid));
+  });
+  await fetch(`${of.url}/only-told-at-debug`);
+  await until(async () => (await of.log()).includes('"event":"decision"'));
+  expect(await of.log()).toContain('/only-told-at-debug');
+}, 60_000);
