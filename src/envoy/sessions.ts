@@ -2,16 +2,19 @@
  * The HTTP/2 sessions of the check listener: what a connection may ask of us, how long a call may stall, and how sessions end without
  * losing a Check. Calls are `server.ts`; connections come from `listener.ts`.
  */
+import { once } from 'node:events';
 import { constants, performServerHandshake } from 'node:http2';
 import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream, ServerOptions } from 'node:http2';
 import type { Socket } from 'node:net';
+import { finished } from 'node:stream/promises';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { CheckListener } from '../config/schema.ts';
 
 export interface Sessions {
   open(connection: Socket): void;
   /** Ends so many, the newest, after their calls: their proxies open others. */
   retire(count: number): void;
-  /** Says GOAWAY to all and waits until they have ended, at most so long. @returns whether all have. */
+  /** Says GOAWAY to all and waits until every call has ended and its answer is sent, at most so long. @returns whether all calls have. */
   drain(timeoutMs: number): Promise<boolean>;
 }
 
@@ -24,6 +27,8 @@ const STALL_MS = 5000;
 const LOOK_MS = 1000;
 /** How long calls in flight may take after a session was closed for its age. */
 const AGE_GRACE_MS = 5000;
+/** How long a peer may take to end its side. Closed before, it could lose an answer that it has not read yet. */
+const PEER_GRACE_MS = 500;
 
 export function createSessions(
   { maxConcurrentStreams, maxConnectionAge }: Pick<CheckListener, 'maxConcurrentStreams' | 'maxConnectionAge'>,
@@ -38,7 +43,8 @@ export function createSessions(
       enablePush: false,
     },
   };
-  const sessions = new Set<ServerHttp2Session>();
+  const sessions = new Map<ServerHttp2Session, Socket>();
+  let openCalls = 0;
   const stalls = createStallWatch();
   let isDraining = false;
 
@@ -50,10 +56,12 @@ export function createSessions(
         connection.destroy();
         return;
       }
-      sessions.add(session);
+      sessions.set(session, connection);
       session.on('error', () => session.destroy());
       session.on('stream', (stream, headers) => {
         stream.on('error', () => undefined); // A reset call ends by 'close'.
+        openCalls += 1;
+        stream.on('close', () => (openCalls -= 1));
         stalls.watch(stream);
         onCall(stream, headers);
       });
@@ -68,14 +76,14 @@ export function createSessions(
       });
     },
     retire(count) {
-      for (const session of [...sessions].slice(-count)) retire(session);
+      for (const session of [...sessions.keys()].slice(-count)) retire(session);
     },
     async drain(timeoutMs) {
       isDraining = true;
-      const ended = Array.from(sessions, (session) => new Promise<void>((resolve) => session.on('close', resolve)));
       // One GOAWAY with the last call that was taken: later ones come back to the proxy as refused, to be asked again elsewhere.
       // The usual announcement before it, "all streams", can't be used: Node would drop calls that it promises to serve.
-      for (const session of sessions) session.close();
+      for (const session of sessions.keys()) session.close();
+      const ended = Array.from(sessions.values(), hasEnded);
       let timer: NodeJS.Timeout | undefined;
       const timeout = new Promise<void>((resolve) => {
         timer = setTimeout(resolve, timeoutMs);
@@ -83,7 +91,7 @@ export function createSessions(
       await Promise.race([Promise.all(ended), timeout]);
       clearTimeout(timer);
       stalls.stop();
-      return sessions.size === 0;
+      return openCalls === 0;
     },
   };
 }
@@ -97,6 +105,14 @@ function handshake(connection: Socket, options: ServerOptions): ServerHttp2Sessi
   } catch {
     return undefined;
   }
+}
+
+/** All that it was to be told is sent, and its peer has ended its side as well, or has had time to: nobody waits long for that. */
+async function hasEnded(connection: Socket): Promise<void> {
+  await finished(connection, { readable: false }).catch(() => undefined);
+  if (connection.destroyed) return;
+  const closed = once(connection, 'close').catch(() => undefined);
+  await Promise.race([closed, pause(PEER_GRACE_MS, undefined, { ref: false })]);
 }
 
 function retire(session: ServerHttp2Session): void {

@@ -1,6 +1,8 @@
 /** EU-13: The transport as callers see it: framing, methods, deadlines, cancellation, drain, and a foreign client. */
 import { Buffer } from 'node:buffer';
+import { once } from 'node:events';
 import type { ClientHttp2Stream } from 'node:http2';
+import { connect } from 'node:net';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { Client, credentials, Metadata, status } from '@grpc/grpc-js';
 import type { ServiceError } from '@grpc/grpc-js';
@@ -14,6 +16,7 @@ import { checkOf, createCheckWorld } from './check-world.ts';
 import { CHECK_PATH, framed, openCaller } from './grpc-caller.ts';
 import type { Caller, Reply } from './grpc-caller.ts';
 import { viewOf } from './proxy-view.ts';
+import { settingsFrame } from './raw-http2.ts';
 
 let server: CheckServer;
 let caller: Caller;
@@ -225,6 +228,16 @@ describe('a drain', () => {
     const { reply } = await unanswered();
     expect(await server.drain(50)).toBe(false);
     expect((await reply).grpcStatus).toBeUndefined();
+  });
+
+  test('waits for no connection that has no call, also when its peer never ends its side', async () => {
+    await open();
+    const { port, hostname } = new URL(`http://${server.address}`);
+    const idle = connect({ port: Number(port), host: hostname, allowHalfOpen: true });
+    idle.write(Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), settingsFrame([])]));
+    await once(idle, 'data');
+    expect(await server.drain(600_000)).toBe(true);
+    idle.destroy();
   });
 
   test('of a server without connections ends at once', async () => {
