@@ -2,6 +2,7 @@
  * What a configuration decides, built whole: schemes, routes, directory, key ring, and the paths of both HTTP fronts. A reload builds
  * another beside the one in force, and `sidecar.ts` swaps them by one assignment.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { createAuthenticate, type Authenticate } from './authenticate.ts';
 import { mountAdmin } from './admin/server.ts';
 import type { Loaded } from './config/load.ts';
@@ -9,6 +10,7 @@ import { createRouteTable } from './config/routes.ts';
 import type { Config } from './config/schema.ts';
 import { readSecretFile } from './config/secret-files.ts';
 import { systemClock as clock } from './core/clock.ts';
+import type { UserRecord } from './core/directory.ts';
 import type { Keyring, KeyUse } from './core/keyring.ts';
 import { Fault } from './core/fault.ts';
 import type { Endpoint, Resources, Scheme, SchemeDefinition } from './core/scheme.ts';
@@ -23,7 +25,7 @@ import { createLimits } from './limits.ts';
 import { schemes as allSchemes } from './schemes/index.ts';
 import type { Events } from './telemetry/events.ts';
 import { invitationCall, keyCalls, userCalls, type AdminCallParts } from './users/admin-calls.ts';
-import { createDirectory } from './users/directory.ts';
+import { createDirectory, type UserRecords } from './users/directory.ts';
 import { enrolmentEndpoint } from './users/enrolment.ts';
 import { readUserFile } from './users/file.ts';
 import { createInvitations } from './users/invitations.ts';
@@ -38,6 +40,9 @@ export interface Graph {
   readonly keyring: OpenKeyring | undefined;
   /** Uses that the ring refuses to be without. */
   readonly requiredUses: readonly KeyUse[];
+  readonly directory: UserRecords;
+  /** Of `directory.file`. */
+  readonly fixedUsers: ReadonlyMap<string, UserRecord> | undefined;
   cacheEntries(): Readonly<Record<string, () => number>>;
   /** Ends what only this graph uses. @param successor keeps what it shares with this one. */
   close(successor?: Graph): void;
@@ -82,11 +87,12 @@ interface CreatedScheme {
 
 /** @param created gets each scheme as soon as there is something to close. */
 function assemble(
-  { loaded, store, signatures, events, adminFacts }: GraphParts,
+  parts: GraphParts,
   definitions: readonly SchemeDefinition[],
   keyring: OpenKeyring | undefined,
   created: CreatedScheme[],
 ): Omit<Graph, 'keyring' | 'requiredUses' | 'close'> {
+  const { loaded, store, signatures, events, adminFacts } = parts;
   const { config } = loaded;
   const limits = createLimits({
     clock,
@@ -95,15 +101,7 @@ function assemble(
     onRefused: (bucket) => events.rateLimited(bucket),
   });
   const publicKeySchemes = definitions.filter(({ publicKeys }) => publicKeys).map(({ name }) => name);
-  const directory = createDirectory({
-    store,
-    clock,
-    cacheTtlMs: config.directory.cacheTtl,
-    staleOnFaultMs: config.directory.staleOnFault,
-    dummyAlg: config.directory.dummyAlg,
-    ...(config.directory.file !== undefined && { fixed: readUserFile(config.directory.file, publicKeySchemes) }),
-    onLookup: (result) => events.cacheLookup('directory', result),
-  });
+  const { directory, fixedUsers } = directoryFor(parts, publicKeySchemes);
   const keys = createUserKeys(directory, () => clock.nowMs());
   const invitations = createInvitations({ store, records: directory, clock, random: randomBytes });
 
@@ -192,6 +190,8 @@ function assemble(
           .map((endpoint) => ({ endpoint: audited(endpoint, adminParts), scheme: scheme.name })),
       ),
     ]),
+    directory,
+    fixedUsers,
     cacheEntries: () => ({ directory: () => directory.entries(), buckets: () => limits.entries() }),
   };
 }
@@ -240,6 +240,35 @@ async function keyringFor(
     onError: (error) => events.keysFailed(error),
   });
   return { keyring, requiredUses };
+}
+
+/**
+ * The one in force when its settings and its file say the same: with an empty cache each reload would send all users to the store at
+ * once. The file is read at each reload, since that is how a change of it comes into force.
+ */
+function directoryFor(
+  { loaded: { config }, previous, store, events }: GraphParts,
+  publicKeySchemes: readonly string[],
+): Pick<Graph, 'directory' | 'fixedUsers'> {
+  const { file, cacheTtl, staleOnFault, dummyAlg } = config.directory;
+  const fixedUsers = file === undefined ? undefined : readUserFile(file, publicKeySchemes);
+  if (
+    previous !== undefined &&
+    isDeepStrictEqual(config.directory, previous.loaded.config.directory) &&
+    isDeepStrictEqual(fixedUsers, previous.fixedUsers)
+  ) {
+    return { directory: previous.directory, fixedUsers };
+  }
+  const directory = createDirectory({
+    store,
+    clock,
+    cacheTtlMs: cacheTtl,
+    staleOnFaultMs: staleOnFault,
+    dummyAlg,
+    ...(fixedUsers !== undefined && { fixed: fixedUsers }),
+    onLookup: (result) => events.cacheLookup('directory', result),
+  });
+  return { directory, fixedUsers };
 }
 
 /** What the scheme's settings need, and those that routes put over them. */

@@ -3,9 +3,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { buildGraph, type Graph, type GraphParts } from '../src/graph.ts';
-import { createSignatures } from '../src/crypto/signatures.ts';
+import type { KeyUse } from '../src/core/keyring.ts';
+import { createSignatures, generateKeyPair } from '../src/crypto/signatures.ts';
 import { formatRing } from '../src/keys/ring.ts';
 import { writeRingFile } from '../src/keys/ring-file.ts';
 import { createMemoryStore } from '../src/store/memory.ts';
@@ -47,9 +48,9 @@ async function build(more: string, previous?: Graph, base = BASE): Promise<Graph
   return graph;
 }
 
-async function ringFile(name: string): Promise<string> {
+async function ringFile(name: string, use: KeyUse = 'challenge-mac'): Promise<string> {
   const file = join(folder, name);
-  await writeFile(file, formatRing(ringWith('challenge-mac')), { mode: 0o600 });
+  await writeFile(file, formatRing(ringWith(use)), { mode: 0o600 });
   return file;
 }
 
@@ -99,4 +100,48 @@ test('a refused configuration that shares the ring in force leaves it open', asy
   await writeRingFile(file, ringWith('challenge-mac'));
   for (let look = 0; look < 100 && told.length === 0; look += 1) await sleep(50);
   expect(told).toEqual(['keysChanged']);
+});
+
+describe('the directory of users', () => {
+  const users = (attributes = '{}') => `{"users":[{"user":"alice","attributes":${attributes},"keys":[]}]}`;
+  const settings = (file: string, cacheTtl = '5s') => `directory: {file: ${file}, cacheTtl: ${cacheTtl}}\n`;
+  let file: string;
+  let first: Graph;
+
+  beforeEach(async () => {
+    file = join(folder, 'users.json');
+    await writeFile(file, users());
+    first = await build(settings(file));
+  });
+
+  test('is taken over with its cache where its settings and its file say the same', async () => {
+    await writeFile(file, `${users()}\n`);
+    const second = await build(`${settings(file)}log: {level: debug}\n`, first);
+    expect(second.directory).toBe(first.directory);
+  });
+
+  test('is made anew where its file has changed', async () => {
+    await writeFile(file, users('{"role":"admin"}'));
+    const second = await build(settings(file), first);
+    expect(await second.directory.user('default', 'alice')).toMatchObject({ attributes: { role: 'admin' } });
+    expect(await first.directory.user('default', 'alice')).toMatchObject({ attributes: {} });
+  });
+
+  test('is made anew where its settings have changed', async () => {
+    const second = await build(settings(file, '6s'), first);
+    expect(second.directory).not.toBe(first.directory);
+  });
+
+  test('is made anew where other schemes have public keys, to which the keys of the file are given', async () => {
+    const key = generateKeyPair('Ed25519').publicJwk;
+    await writeFile(file, JSON.stringify({ users: [{ user: 'alice', keys: [{ kid: 'k1', jwk: key }] }] }));
+    const others = settings(file) + keys(await ringFile('ring.json', 'token-signing'));
+    const before = await build(others);
+    const more = BASE.replace('challenge-signature: {}', 'challenge-signature: {}, client-challenge: {}').replace(
+      'issuer: {',
+      'issuer: {url: "https://auth.example.com", ',
+    );
+    const after = await build(others, before, more);
+    expect((await after.directory.user('default', 'alice'))?.keys[0]?.uses).toContain('client-challenge');
+  });
 });
