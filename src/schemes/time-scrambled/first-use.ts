@@ -3,6 +3,7 @@
  * The user is named as the chain and must never have existed, so that nobody becomes somebody by naming a chain after him. Who it is
  * proves nothing, so a permit is for so many chains at most.
  */
+import { within } from '../../core/clock.ts';
 import type { Resources } from '../../core/scheme.ts';
 import type { Proof } from './message.ts';
 import type { ChainRecord } from './record.ts';
@@ -41,9 +42,9 @@ export function createFirstUses({
     async spend(tenant) {
       for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
         const { text, left, untilMs } = await current(tenant);
-        const lifetimeMs = untilMs - clock.nowMs();
-        if (left === 0 || lifetimeMs <= 0) return false;
-        if (await store.swap(keyOf(tenant), text, `${left - 1} ${untilMs}`, lifetimeMs)) return true;
+        const nowMs = clock.nowMs();
+        if (left === 0 || !within(0, nowMs, untilMs)) return false;
+        if (await store.swap(keyOf(tenant), text, `${left - 1} ${untilMs}`, untilMs - nowMs)) return true;
       }
       return false;
     },
