@@ -43,7 +43,7 @@ export function createFirstUses({
       for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
         const { text, left, untilMs } = await current(tenant);
         const nowMs = clock.nowMs();
-        if (left === 0 || !within(0, nowMs, untilMs)) return false;
+        if (left === 0 || !within(0, nowMs, untilMs - 1)) return false;
         if (await store.swap(keyOf(tenant), text, `${left - 1} ${untilMs}`, untilMs - nowMs)) return true;
       }
       return false;
