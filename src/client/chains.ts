@@ -30,7 +30,7 @@ declare const navigator: {
   locks: {
     request(
       name: string,
-      options: { ifAvailable?: boolean },
+      options: { ifAvailable?: boolean; signal?: AbortSignal },
       use: (lock: object | null) => Promise<void>,
     ): Promise<void>;
   };
@@ -48,15 +48,15 @@ export function browserChains(name: string): ChainStorage {
     return typeof lanes === 'number' ? lanes : 0;
   }
 
-  /** Under the browser's lock of the lane. @returns undefined when `isWaiting` is false and another request has it. */
-  function lock(lane: number, isWaiting: boolean): Promise<(() => void) | undefined> {
+  /** Under the browser's lock of the lane. @returns undefined when `isWaiting` is false and another request has it. @throws the signal's reason. */
+  function lock(lane: number, isWaiting: boolean, signal?: AbortSignal | null): Promise<(() => void) | undefined> {
     return new Promise((resolve, reject) => {
       const use = async (held: object | null) => {
         if (held === null) return resolve(undefined);
         // The lock is ours until this ends.
         await new Promise<void>((release) => resolve(release));
       };
-      const options = isWaiting ? {} : { ifAvailable: true };
+      const options = isWaiting ? { ...(signal != null && { signal }) } : { ifAvailable: true };
       navigator.locks.request(`${DATABASE}/${laneName(lane)}`, options, use).catch(reject);
     });
   }
@@ -73,7 +73,8 @@ export function browserChains(name: string): ChainStorage {
   }
 
   return {
-    async take() {
+    async take(signal) {
+      signal?.throwIfAborted();
       const lanes = await count();
       if (lanes === 0) throw new CountersignError('key_unusable', 'no chain is enrolled here');
       for (let lane = 0; lane < lanes; lane += 1) {
@@ -81,7 +82,7 @@ export function browserChains(name: string): ChainStorage {
         if (release !== undefined) return hold(lane, release);
       }
       const lane = Math.floor(Math.random() * lanes);
-      return hold(lane, (await lock(lane, true)) ?? (() => {}));
+      return hold(lane, (await lock(lane, true, signal)) ?? (() => {}));
     },
     async read() {
       const lanes = await count();

@@ -87,6 +87,7 @@ export function createIssuer(origin: URL, send: typeof fetch): Issuer {
         return call(path, { method: 'POST', headers, body: JSON.stringify(body), cache: 'no-store', signal });
       },
       nowMs: () => Date.now() + offsetMs,
+      signal,
     }),
   };
 }

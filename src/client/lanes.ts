@@ -30,13 +30,34 @@ export function lanesOf(texts: readonly string[], keep: (texts: readonly string[
     };
   }
 
+  /** @throws the signal's reason. */
+  function nextReleased(signal: AbortSignal | null | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const giveUp = () => {
+        waiting.splice(waiting.indexOf(wake), 1);
+        reject(signal?.reason as Error);
+      };
+      const wake = () => {
+        signal?.removeEventListener('abort', giveUp);
+        resolve();
+      };
+      waiting.push(wake);
+      signal?.addEventListener('abort', giveUp, { once: true });
+    });
+  }
+
   return {
-    async take() {
+    async take(signal) {
       for (;;) {
+        if (signal?.aborted === true) {
+          // Perhaps just woken: the lane is for the next one then.
+          waiting.shift()?.();
+          signal.throwIfAborted();
+        }
         if (lanes.length === 0) throw new CountersignError('key_unusable', 'no chain is enrolled here');
         const free = lanes.findIndex((_, lane) => !taken.has(lane));
         if (free !== -1) return hold(free);
-        await new Promise<void>((resolve) => void waiting.push(resolve));
+        await nextReleased(signal);
       }
     },
     read: async () => lanes,

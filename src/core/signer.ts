@@ -40,6 +40,8 @@ export interface IssuerConnection {
   post(tail: string, body: object): Promise<Readonly<Record<string, unknown>>>;
   /** The server's clock as far as it is known: our own, corrected by what the server told last. Unix ms. */
   nowMs(): number;
+  /** Of the request that is being signed: a signer that waits for something of its own gives up with it. */
+  readonly signal?: AbortSignal | null;
 }
 
 export type HeaderParameters = ReadonlyMap<string, string | number>;

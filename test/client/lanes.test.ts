@@ -66,3 +66,28 @@ test('key_unusable where there is none, also for those who waited', async () => 
   await lanes.replace([]);
   expect(await waiting).toMatchObject({ code: 'key_unusable' });
 });
+
+test('who gives up waiting is rejected with the reason at once, and no lane waits for him', async () => {
+  const { lanes } = setup(['a']);
+  const first = await lanes.take();
+  const giving = new AbortController();
+  const waiting = lanes.take(giving.signal);
+  const patient = lanes.take();
+  giving.abort(new Error('enough'));
+  await expect(waiting).rejects.toThrow('enough');
+  await expect(lanes.take(giving.signal)).rejects.toThrow('enough');
+  first.release();
+  expect((await patient).text).toBe('a');
+});
+
+test('who is woken and gives up in the same moment leaves the lane to the next', async () => {
+  const { lanes } = setup(['a']);
+  const first = await lanes.take();
+  const giving = new AbortController();
+  const waiting = lanes.take(giving.signal);
+  const patient = lanes.take();
+  first.release();
+  giving.abort(new Error('enough'));
+  await expect(waiting).rejects.toThrow('enough');
+  expect((await patient).text).toBe('a');
+});

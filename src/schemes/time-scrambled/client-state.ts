@@ -9,8 +9,12 @@ import { spacingOf, type Chain } from './client-chain.ts';
 import { LONGEST_CHAIN, PROFILES, TIME_KEY_BYTES, TOKEN_BYTES, type Profile } from './message.ts';
 
 export interface ChainStorage {
-  /** A lane that nobody else uses, for one request; waits for one. @throws {CountersignError} `key_unusable` when there is none. */
-  take(): Promise<HeldLane>;
+  /**
+   * A lane that nobody else uses, for one request; waits for one.
+   *
+   * @throws {CountersignError} `key_unusable` when there is none. @throws the signal's reason when that is aborted first.
+   */
+  take(signal?: AbortSignal | null): Promise<HeldLane>;
   /** All lanes as last written; empty before enrolment. */
   read(): Promise<readonly string[]>;
   /** Puts these lanes in the place of all that was. Resolves when they are kept. */

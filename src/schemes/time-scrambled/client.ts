@@ -57,7 +57,7 @@ export function timeScrambled(storage: ChainStorage): Signer {
     authScheme: AUTH_SCHEME,
 
     async sign(request, issuer) {
-      const held = await storage.take();
+      const held = await storage.take(issuer.signal);
       try {
         const lane = parseLane(held.text);
         const tools = await toolsOf();
