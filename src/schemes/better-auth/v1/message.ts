@@ -43,7 +43,10 @@ export function envelope(payload: string, signature?: string): string {
   return signature === undefined ? `{"payload":${payload}}` : `{"payload":${payload},"signature":"${signature}"}`;
 }
 
-/** For a resource that serves public clients: they take its replies only in this form, signed by the key that `/key/response` tells. */
+/**
+ * For a resource that serves public clients: they take its replies only in this form, signed by the key that `/key/response` tells. Most
+ * verify what they print, not what came, so a `response` that they print differently is refused: keep it to what attributes may hold.
+ */
 export async function formatReply(content: ReplyContent, responseKey: SigningKey): Promise<string> {
   const payload = replyPayload(content, keyWord(responseKey));
   return envelope(payload, await signatureWord(responseKey, payload));
