@@ -44,8 +44,8 @@ function lastLine(file: string | undefined): string {
 }
 
 /** In the order of a drain: who asks before who answers. */
-export async function stopAll(): Promise<void> {
-  for (const one of running.toReversed()) await end(one, 'SIGTERM');
+export async function stopAll(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
+  for (const one of running.toReversed()) await end(one, signal);
   running.length = 0;
 }
 

@@ -143,7 +143,8 @@ export async function openDeployment({
     log('envoy'),
   );
   const stop = async () => {
-    await stopAll();
+    // Nobody is left to be patient for; a supervisor must end its workers.
+    await stopAll('process' in configuration ? 'SIGTERM' : 'SIGKILL');
     await rm(folder, { recursive: true, force: true });
   };
   const services = [await serviceOf('countersign-1', configFile, log('countersign-1'))];
