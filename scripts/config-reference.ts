@@ -76,8 +76,13 @@ function table(title: string, meaning: string, rows: readonly Row[]): string {
 
 function rowsOf(schema: Schema, path: string): Row[] {
   const shape = shapeOf(schema);
-  if (shape.kind === 'record')
-    return [row(schema, path), ...rowsOf(shape.value, `${path}.<name>`)].slice(path === 'routes' ? 1 : 0);
+  if (shape.kind === 'record') {
+    // What may be anything has no more to it than what the map's own row says.
+    const one = `${path}.<name>`;
+    const each = shapeOf(shape.value).kind === 'any' ? [] : rowsOf(shape.value, one);
+    if (path === 'routes') return each;
+    return [row(schema, path), ...each.map((member) => (member.path === one ? { ...member, standard: '-' } : member))];
+  }
   const members = membersOf(schema);
   if (members === undefined || isLeafMap(schema)) return [row(schema, path)];
   return Object.keys(members).flatMap((key) => {

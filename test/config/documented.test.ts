@@ -30,6 +30,12 @@ test('docs/ show the configuration', () => {
   expect(blocks.length).toBeGreaterThanOrEqual(3);
 });
 
+test('docs/configuration.md says of every setting what it means', () => {
+  const rows = readFileSync(join(docs, 'configuration.md'), 'utf8').match(/^\| `.*$/gm) ?? [];
+  expect(rows.length).toBeGreaterThan(100);
+  expect(rows.filter((row) => / \| +\|$/.test(row))).toEqual([]);
+});
+
 test.each(blocks)('%s: %j is accepted', (_file, block) => {
   const text = stringify({ ...REST, ...block });
   expect(() => loadConfig({ text, env: {}, schemes })).not.toThrow();

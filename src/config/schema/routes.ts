@@ -61,7 +61,16 @@ export const route = v.strictObject({
   ),
   stripCredentials: setting(flag(), true, 'As `envoy.stripCredentials`, which is also its default.'),
   settings: setting(
-    v.record(v.string(), v.record(v.string(), v.unknown(), 'a map of settings'), 'a map of scheme names'),
+    v.record(
+      v.string(),
+      v.pipe(
+        v.record(v.string(), v.unknown(), 'a map of settings'),
+        v.description(
+          'Of this scheme: keys as under `schemes.<name>`, with their forms; the rest stays as it is there. A key whose meaning does not say that a route may set it is refused.',
+        ),
+      ),
+      'a map of scheme names',
+    ),
     {},
     'By scheme: settings that differ on this route. Only those that the scheme lets a route change.',
   ),

@@ -15,6 +15,7 @@ const bucket = (rate: string, burst: number, description: string) =>
   v.optional(v.pipe(limit(), v.description(description)), { rate, burst });
 const lasting = (min: string, max: string, standard: string, description: string) =>
   v.optional(v.pipe(duration({ min, max }), v.description(description)), standard);
+const cost = (description: string) => v.pipe(v.number(), v.description(description));
 const flag = (description: string) => v.optional(v.pipe(v.boolean(), v.description(description)), false);
 
 export const settings = v.pipe(
@@ -60,7 +61,13 @@ export const settings = v.pipe(
     ),
     ksf: v.optional(
       v.pipe(
-        v.strictObject({ memoryKib: v.number(), iterations: v.number(), parallelism: v.number() }),
+        v.strictObject({
+          memoryKib: cost(
+            'Memory, KiB, from 7168 to 1048576: what makes guesses dear. A client that has less can not log in.',
+          ),
+          iterations: cost('Passes over the memory, from 1 to 16: time of a login in proportion.'),
+          parallelism: cost('Lanes of the memory, from 1 to 16. A client with fewer cores takes as much longer.'),
+        }),
         v.check((given) => isKeyStretching(given), KSF_EXPECTED),
         v.description(
           'Argon2id cost, paid by clients and published to them. Default 65536, 3, 4; with `seed` 19456, 2, 1, the only one its clients know. Changing it makes every password unusable until it is registered again.',
