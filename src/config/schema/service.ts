@@ -41,7 +41,7 @@ export const processes = v.strictObject({
   drainDelay: setting(
     duration({ max: '60s' }),
     '0s',
-    'Duration for which a terminating process still answers, so that its address can be withdrawn first. 5s with `deployment: standalone`.',
+    'Duration for which a terminating process still answers, so that its address can be withdrawn first: longer than proxies take to notice (docs/operating.md). 5s with `deployment: standalone`.',
   ),
   drainTimeout: setting(
     duration({ min: '100ms', max: '60s' }),
