@@ -3,6 +3,7 @@
  * They find what no look at a configuration can: whether the proxy really buffers, hands over raw bytes, strips and refuses.
  */
 import { CountersignError } from '../../core/client-error.ts';
+import { PROBLEM_TYPE } from '../../core/problem.ts';
 import { utf8 } from '../../encoding/bytes.ts';
 import type { HeaderLine, RawAnswer, RawRequest } from './raw-request.ts';
 import type { Site } from './site.ts';
@@ -34,13 +35,16 @@ const notApplicable = (detail: string): Verdict => ({ result: 'not applicable', 
 
 const isOk = ({ status }: RawAnswer) => status >= 200 && status < 300;
 const isRefused = ({ status }: RawAnswer) => status >= 400 && status < 500;
-/** Of a proof that is not accepted. */
-const isDenied = ({ status }: RawAnswer) => status === 401 || status === 403;
+/** By countersign, which names the Check. Anybody answers 401 or 404, and if the upstream did the request got there. */
+const isDenied = (answer: RawAnswer) =>
+  isRefused(answer) && answer.header('content-type') === PROBLEM_TYPE && /"check":"/.test(answer.text);
 /** Of one of many at once. */
 const isDeniedOrBusy = (answer: RawAnswer) => isDenied(answer) || answer.status === 429 || answer.status === 503;
-/** By countersign, which names a code, or by the proxy, which says nothing: a refusal of the upstream's own would mean that it got there. */
-const isRefusedBefore = (answer: RawAnswer) =>
-  isRefused(answer) && (isDenied(answer) || codeOf(answer) !== undefined || answer.text === '');
+/** What Envoy puts into answers of an upstream, unless its router suppresses that. */
+const UPSTREAM_MARK = 'x-envoy-upstream-service-time';
+/** By the proxy itself, which says nothing; or by an upstream that says as little, where marks are suppressed. */
+const isDeniedByProxy = (answer: RawAnswer) =>
+  isRefused(answer) && answer.text === '' && answer.header(UPSTREAM_MARK) === undefined;
 const TOKEN = notApplicable('a token covers no request');
 
 export const probes: readonly Probe[] = [
@@ -123,8 +127,8 @@ export const probes: readonly Probe[] = [
       for (const [what, request] of Object.entries(altered)) {
         const answer = await site.send(request);
         seen.push(`${what} ${answer.status}`);
-        // To another path or host there may be no route at all; else no status but ours says that nothing got through.
-        isRight &&= what === 'path' || what === 'host' ? isRefusedBefore(answer) : isDenied(answer);
+        const mayHaveNoRoute = what === 'path' || what === 'host';
+        isRight &&= isDenied(answer) || (mayHaveNoRoute && (await hasNoRoute(site, request, answer)));
       }
       return (isRight ? pass : fail)(`${seen.join(', ')}; each is to be refused`);
     },
@@ -203,9 +207,10 @@ export const probes: readonly Probe[] = [
       const spellings = [`/${path}`, `${path.replace(/\/$/, '')}/x%2fy`, `/x/..${path}`, `/x/%2e%2e${path}`];
       const answers: RawAnswer[] = [];
       for (const target of spellings) answers.push(await site.send({ method: 'GET', target, headers: [] }));
-      return (answers.every(isRefusedBefore) ? pass : fail)(
-        spellings.map((target, index) => `${target} ${answers[index]?.status ?? 0}`).join(', '),
-      );
+      const seen = spellings.map((target, index) => `${target} ${answers[index]?.status ?? 0}`).join(', ');
+      if (!answers.every((answer) => isDenied(answer) || isDeniedByProxy(answer))) return fail(seen);
+      if (answers.every(isDenied) || (await marksUpstreams(site))) return pass(seen);
+      return { result: "can't tell", detail: `${seen}; no answer of an upstream is known by ${UPSTREAM_MARK}` };
     },
   },
   {
@@ -276,6 +281,18 @@ async function timed(site: Site, aheadMs: number): Promise<string> {
     if (thrown instanceof CountersignError && thrown.status !== undefined) return thrown.code;
     throw thrown;
   }
+}
+
+/** Then the proxy refuses without a proof as well, in the same way. Where countersign is asked, only its refusal says that nothing got through. */
+async function hasNoRoute({ send }: Site, { method, target, host }: RawRequest, answer: RawAnswer): Promise<boolean> {
+  if (!isDeniedByProxy(answer)) return false;
+  const bare = await send({ method, target, headers: [], ...(host !== undefined && { host }) });
+  return isDeniedByProxy(bare) && bare.status === answer.status;
+}
+
+async function marksUpstreams(site: Site): Promise<boolean> {
+  const answer = await site.send(await site.prove({}));
+  return isOk(answer) && answer.header(UPSTREAM_MARK) !== undefined;
 }
 
 /** Sends each spelling of a forged identity, and looks for it in what the upstream received. */
