@@ -187,7 +187,7 @@ function assemble(
       ...created.flatMap(({ scheme }) =>
         scheme.endpoints
           .filter(({ listener }) => listener === 'admin')
-          .map((endpoint) => ({ endpoint: audited(endpoint, adminParts), scheme: scheme.name })),
+          .map((endpoint) => ({ endpoint: auditedAtSharedPath(endpoint, adminParts), scheme: scheme.name })),
       ),
     ]),
     directory,
@@ -200,7 +200,7 @@ function assemble(
  * A scheme has no log to write to: its changes at the shared paths get a line like that of the shared calls, with their subject. What
  * it has at paths of its own is audited where they are mounted.
  */
-function audited(endpoint: Endpoint, { audit }: Pick<AdminCallParts, 'audit'>): Endpoint {
+function auditedAtSharedPath(endpoint: Endpoint, { audit }: Pick<AdminCallParts, 'audit'>): Endpoint {
   const { method, path, subject, handle } = endpoint;
   if (!path.startsWith('/') || method === 'GET' || path.endsWith('/lookup')) return endpoint;
   const action = path.replace('/admin/v1/', '').replaceAll('/', '.') + (method === 'PUT' ? '.put' : '');
