@@ -21,7 +21,7 @@ import type { PathMap } from './http/mounted.ts';
 import { jwks } from './issuer/jwks.ts';
 import { mountIssuer, type IssuerGraph } from './issuer/server.ts';
 import { openKeyring, type OpenKeyring } from './keys/key-ring.ts';
-import { createLimits } from './limits.ts';
+import { createLimits, type BoundedLimits } from './limits.ts';
 import { schemes as allSchemes } from './schemes/index.ts';
 import type { Events } from './telemetry/events.ts';
 import { invitationCall, keyCalls, userCalls, type AdminCallParts } from './users/admin-calls.ts';
@@ -40,6 +40,7 @@ export interface Graph {
   readonly keyring: OpenKeyring | undefined;
   /** Uses that the ring refuses to be without. */
   readonly requiredUses: readonly KeyUse[];
+  readonly limits: BoundedLimits;
   readonly directory: UserRecords;
   /** Of `directory.file`. */
   readonly fixedUsers: ReadonlyMap<string, UserRecord> | undefined;
@@ -94,12 +95,7 @@ function assemble(
 ): Omit<Graph, 'keyring' | 'requiredUses' | 'close'> {
   const { loaded, store, signatures, events, adminFacts } = parts;
   const { config } = loaded;
-  const limits = createLimits({
-    clock,
-    maxBuckets: config.rateLimit.maxBuckets,
-    perCredential: config.rateLimit.perCredential,
-    onRefused: (bucket) => events.rateLimited(bucket),
-  });
+  const limits = limitsFor(parts);
   const publicKeySchemes = definitions.filter(({ publicKeys }) => publicKeys).map(({ name }) => name);
   const { directory, fixedUsers } = directoryFor(parts, publicKeySchemes);
   const keys = createUserKeys(directory, () => clock.nowMs());
@@ -192,6 +188,7 @@ function assemble(
     ]),
     directory,
     fixedUsers,
+    limits,
     cacheEntries: () => ({ directory: () => directory.entries(), buckets: () => limits.entries() }),
   };
 }
@@ -240,6 +237,20 @@ async function keyringFor(
     onError: (error) => events.keysFailed(error),
   });
   return { keyring, requiredUses };
+}
+
+/** Those in force unless a limit changed: full buckets at each reload would be that many more guesses. */
+function limitsFor({ loaded: { config }, previous, events }: GraphParts): BoundedLimits {
+  const before = previous?.loaded.config;
+  const isSame =
+    isDeepStrictEqual(config.rateLimit, before?.rateLimit) && isDeepStrictEqual(config.schemes, before?.schemes);
+  if (previous !== undefined && isSame) return previous.limits;
+  return createLimits({
+    clock,
+    maxBuckets: config.rateLimit.maxBuckets,
+    perCredential: config.rateLimit.perCredential,
+    onRefused: (bucket) => events.rateLimited(bucket),
+  });
 }
 
 /**

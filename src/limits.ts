@@ -19,12 +19,12 @@ export interface LimitsOptions {
   readonly onRefused?: (bucket: BucketName) => void;
 }
 
-export function createLimits({
-  clock,
-  maxBuckets,
-  perCredential,
-  onRefused,
-}: LimitsOptions): Limits & { entries(): number } {
+export interface BoundedLimits extends Limits {
+  /** Buckets that are not full, at most `maxBuckets`. */
+  entries(): number;
+}
+
+export function createLimits({ clock, maxBuckets, perCredential, onRefused }: LimitsOptions): BoundedLimits {
   const arrivals = new LRUCache<string, number>({ max: maxBuckets });
 
   function charge(charges: readonly Charge[]): void {

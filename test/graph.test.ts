@@ -145,3 +145,24 @@ describe('the directory of users', () => {
     expect((await after.directory.user('default', 'alice'))?.keys[0]?.uses).toContain('client-challenge');
   });
 });
+
+describe('the limits', () => {
+  const LIMITED = 'rateLimit: {perCredential: {rate: 1/h, burst: 1}}\n';
+  const charge = ({ limits }: Graph) => limits.credential('10.0.0.1', 'challenge-signature', 'alice');
+
+  test('a bucket that is empty stays so over a reload: else each would be another burst of guesses', async () => {
+    const first = await build(LIMITED);
+    charge(first);
+    const second = await build(`${LIMITED}log: {level: debug}\n`, first);
+    expect(() => charge(second)).toThrow('bucket empty');
+  });
+
+  test.each([
+    ['a general one', LIMITED.replace('burst: 1', 'burst: 2'), BASE],
+    ["one of a scheme's", LIMITED, BASE.replace('challenge-signature: {}', 'challenge-signature: {lifetime: 31s}')],
+  ])('buckets are full again when %s changed', async (_title, more, base) => {
+    const first = await build(LIMITED);
+    charge(first);
+    charge(await build(more, first, base));
+  });
+});
