@@ -23,9 +23,10 @@ const mayImport = {
   http: ['listener', 'core', 'encoding', 'crypto', 'telemetry'],
   issuer: ['http', 'listener', 'users', 'core', 'crypto', 'encoding', 'config', 'telemetry', 'keys'],
   admin: ['http', 'users', 'core', 'crypto', 'encoding', 'config', 'telemetry', 'keys', 'listener'],
+  'taken-over.ts': ['core', 'limits.ts', 'keys', 'users', 'telemetry', 'config'],
   'graph.ts': [
-    ...['core', 'crypto', 'limits.ts', 'keys', 'users', 'tokens', 'schemes', 'telemetry', 'config'],
-    ...['authenticate.ts', 'http', 'issuer', 'admin'],
+    ...['core', 'crypto', 'keys', 'users', 'tokens', 'schemes', 'telemetry', 'config'],
+    ...['taken-over.ts', 'authenticate.ts', 'http', 'issuer', 'admin'],
   ],
   'sidecar.ts': [
     ...[

@@ -2,16 +2,13 @@
  * What a configuration decides, built whole: schemes, routes, directory, key ring, and the paths of both HTTP fronts. A reload builds
  * another beside the one in force, and `sidecar.ts` swaps them by one assignment.
  */
-import { isDeepStrictEqual } from 'node:util';
 import { createAuthenticate, type Authenticate } from './authenticate.ts';
 import { mountAdmin } from './admin/server.ts';
 import type { Loaded } from './config/load.ts';
 import { createRouteTable } from './config/routes.ts';
-import type { Config } from './config/schema.ts';
 import { readSecretFile } from './config/secret-files.ts';
 import { systemClock as clock } from './core/clock.ts';
-import type { UserRecord } from './core/directory.ts';
-import type { Keyring, KeyUse } from './core/keyring.ts';
+import type { Keyring } from './core/keyring.ts';
 import { Fault } from './core/fault.ts';
 import type { Endpoint, Resources, Scheme, SchemeDefinition } from './core/scheme.ts';
 import type { Store } from './core/store.ts';
@@ -20,30 +17,21 @@ import { scopedStoreKey } from './crypto/store-key.ts';
 import type { PathMap } from './http/mounted.ts';
 import { jwks } from './issuer/jwks.ts';
 import { mountIssuer, type IssuerGraph } from './issuer/server.ts';
-import { openKeyring, type OpenKeyring } from './keys/key-ring.ts';
-import { createLimits, type BoundedLimits } from './limits.ts';
+import type { OpenKeyring } from './keys/key-ring.ts';
 import { schemes as allSchemes } from './schemes/index.ts';
+import { directoryFor, factOf, keyringFor, limitsFor, type TakenOver } from './taken-over.ts';
 import type { Events } from './telemetry/events.ts';
 import { invitationCall, keyCalls, userCalls, type AdminCallParts } from './users/admin-calls.ts';
-import { createDirectory, type UserRecords } from './users/directory.ts';
 import { enrolmentEndpoint } from './users/enrolment.ts';
-import { readUserFile } from './users/file.ts';
 import { createInvitations } from './users/invitations.ts';
 import { createUserKeys } from './users/keys-of-users.ts';
 
 /** All that a configuration decides and a reload may change. */
-export interface Graph {
+export interface Graph extends TakenOver {
   readonly loaded: Loaded;
   readonly authenticate: Authenticate;
   readonly issuer: IssuerGraph;
   readonly adminPaths: PathMap;
-  readonly keyring: OpenKeyring | undefined;
-  /** Uses that the ring refuses to be without. */
-  readonly requiredUses: readonly KeyUse[];
-  readonly limits: BoundedLimits;
-  readonly directory: UserRecords;
-  /** Of `directory.file`. */
-  readonly fixedUsers: ReadonlyMap<string, UserRecord> | undefined;
   cacheEntries(): Readonly<Record<string, () => number>>;
   /** Ends what only this graph uses. @param successor keeps what it shares with this one. */
   close(successor?: Graph): void;
@@ -209,88 +197,6 @@ function auditedAtSharedPath(endpoint: Endpoint, { audit }: Pick<AdminCallParts,
       return answer;
     },
   };
-}
-
-/** The one in force when it is to be had from the same file under the same rules: it reads itself anew. */
-async function keyringFor(
-  { loaded: { config }, previous, events }: GraphParts,
-  definitions: readonly SchemeDefinition[],
-): Promise<Pick<Graph, 'keyring' | 'requiredUses'>> {
-  const { ringFile, reloadInterval } = config.keys;
-  const requiredUses = [...new Set(definitions.flatMap((definition) => usesOf(definition, config)))].toSorted();
-  if (ringFile === undefined) return { keyring: undefined, requiredUses };
-  const before = previous?.loaded.config.keys;
-  if (
-    previous?.keyring !== undefined &&
-    before?.ringFile === ringFile &&
-    before.reloadInterval === reloadInterval &&
-    previous.requiredUses.join() === requiredUses.join()
-  ) {
-    return { keyring: previous.keyring, requiredUses };
-  }
-  const keyring = await openKeyring({
-    file: ringFile,
-    clock,
-    reloadIntervalMs: reloadInterval,
-    required: requiredUses,
-    onChange: (keys) => events.keysChanged(keys.map(factOf)),
-    onError: (error) => events.keysFailed(error),
-  });
-  return { keyring, requiredUses };
-}
-
-/** Those in force unless a limit changed: full buckets at each reload would be that many more guesses. */
-function limitsFor({ loaded: { config }, previous, events }: GraphParts): BoundedLimits {
-  const before = previous?.loaded.config;
-  const isSame =
-    isDeepStrictEqual(config.rateLimit, before?.rateLimit) && isDeepStrictEqual(config.schemes, before?.schemes);
-  if (previous !== undefined && isSame) return previous.limits;
-  return createLimits({
-    clock,
-    maxBuckets: config.rateLimit.maxBuckets,
-    perCredential: config.rateLimit.perCredential,
-    onRefused: (bucket) => events.rateLimited(bucket),
-  });
-}
-
-/**
- * The one in force when its settings and its file say the same: with an empty cache each reload would send all users to the store at
- * once. The file is read at each reload, since that is how a change of it comes into force.
- */
-function directoryFor(
-  { loaded: { config }, previous, store, events }: GraphParts,
-  publicKeySchemes: readonly string[],
-): Pick<Graph, 'directory' | 'fixedUsers'> {
-  const { file, cacheTtl, staleOnFault, dummyAlg } = config.directory;
-  const fixedUsers = file === undefined ? undefined : readUserFile(file, publicKeySchemes);
-  if (
-    previous !== undefined &&
-    isDeepStrictEqual(config.directory, previous.loaded.config.directory) &&
-    isDeepStrictEqual(fixedUsers, previous.fixedUsers)
-  ) {
-    return { directory: previous.directory, fixedUsers };
-  }
-  const directory = createDirectory({
-    store,
-    clock,
-    cacheTtlMs: cacheTtl,
-    staleOnFaultMs: staleOnFault,
-    dummyAlg,
-    ...(fixedUsers !== undefined && { fixed: fixedUsers }),
-    onLookup: (result) => events.cacheLookup('directory', result),
-  });
-  return { directory, fixedUsers };
-}
-
-/** What the scheme's settings need, and those that routes put over them. */
-function usesOf({ name, keyUses }: SchemeDefinition, config: Config): readonly KeyUse[] {
-  const all = [config.schemes[name], ...Object.values(config.routes).map((route) => route.settings[name])];
-  // Each is what this definition's own schema gave, which the list of definitions can't say in types.
-  return all.flatMap((settings) => (settings === undefined ? [] : keyUses(settings as never)));
-}
-
-function factOf({ use, state, activateAtMs, createdAtMs }: ReturnType<OpenKeyring['describe']>[number]) {
-  return { use, state, activateAtMs, ...(createdAtMs !== null && { createdAtMs }) };
 }
 
 /** Configurations whose schemes need no key have no ring: the loader has seen to that. */
