@@ -1,6 +1,7 @@
 /**
  * One deadline for every command of a connection: a queue in order of sending and one timer for its head, since a timer per
- * command would cost more than the command. Times are monotonic ms.
+ * command would cost more than the command. Its time begins when the turn of the event loop ends, which is when the command is
+ * sent: a turn longer than the limit would else call a server silent that has not been asked yet. Times are monotonic ms.
  */
 import { StoreFault } from '../core/fault.ts';
 
@@ -12,7 +13,8 @@ export interface Deadline {
 }
 
 interface Waiting {
-  readonly untilMs: number;
+  /** Infinite while the command is not sent. */
+  untilMs: number;
   isSettled: boolean;
   readonly expire: () => void;
 }
@@ -22,16 +24,17 @@ export function createDeadline(limitMs: number, monotonicMs: () => number): Dead
   let head = 0;
   let unanswered = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let isTurnOpen = false;
   let onDrained: (() => void) | undefined;
 
   const arm = (delayMs: number) => {
-    // A loop that was blocked runs its timers before it reads its sockets: answers that have arrived meanwhile come first.
-    timer = setTimeout(() => setImmediate(expireLate), delayMs);
+    // A loop that was blocked runs its timers before it reads its sockets: answers that have arrived meanwhile come first. What ran
+    // out only while it read may have been answered since, so that is judged the next time.
+    timer = setTimeout(() => setImmediate(expireLate, monotonicMs()), delayMs);
   };
 
-  const expireLate = () => {
+  const expireLate = (nowMs: number) => {
     timer = undefined;
-    const nowMs = monotonicMs();
     while (head < queue.length) {
       const waiting = queue[head] as Waiting;
       if (!waiting.isSettled) {
@@ -50,7 +53,15 @@ export function createDeadline(limitMs: number, monotonicMs: () => number): Dead
       queue = queue.slice(head);
       head = 0;
     }
-    arm(Math.max(1, next.untilMs - nowMs));
+    if (next.untilMs < Infinity) arm(Math.max(1, next.untilMs - monotonicMs()));
+  };
+
+  const endTurn = () => {
+    isTurnOpen = false;
+    const untilMs = monotonicMs() + limitMs;
+    for (let at = queue.length - 1; at >= head && queue[at]?.untilMs === Infinity; at -= 1)
+      (queue[at] as Waiting).untilMs = untilMs;
+    if (timer === undefined && head < queue.length) arm(limitMs);
   };
 
   const settled = (waiting: Waiting) => {
@@ -63,7 +74,7 @@ export function createDeadline(limitMs: number, monotonicMs: () => number): Dead
     bound: <Reply>(command: Promise<Reply>) =>
       new Promise<Reply>((resolve, reject) => {
         const waiting: Waiting = {
-          untilMs: monotonicMs() + limitMs,
+          untilMs: Infinity,
           isSettled: false,
           expire() {
             settled(waiting);
@@ -72,7 +83,10 @@ export function createDeadline(limitMs: number, monotonicMs: () => number): Dead
         };
         unanswered += 1;
         queue.push(waiting);
-        if (timer === undefined) arm(limitMs);
+        if (!isTurnOpen) {
+          isTurnOpen = true;
+          setImmediate(endTurn);
+        }
         const end = (settle: () => void) => {
           if (waiting.isSettled) return;
           settled(waiting);

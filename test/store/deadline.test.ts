@@ -4,6 +4,10 @@ import { faultOf } from '../support/refused.ts';
 
 const monotonicMs = () => performance.now();
 const never = new Promise<string>(() => undefined);
+const block = (ms: number) => {
+  const endMs = performance.now() + ms;
+  while (performance.now() < endMs);
+};
 
 test('a command that is not answered is refused with timeout, one that is keeps its answer', async () => {
   const deadline = createDeadline(30, monotonicMs);
@@ -35,8 +39,29 @@ test('a rejection is handed on as it came', async () => {
 test('an answer that has arrived while the loop was blocked counts', async () => {
   const deadline = createDeadline(20, monotonicMs);
   const answered = deadline.bound(new Promise((resolve) => setTimeout(() => resolve('in time'), 5)));
-  const endMs = performance.now() + 60;
-  while (performance.now() < endMs);
+  block(60);
+  expect(await answered).toBe('in time');
+});
+
+test('its time begins when the turn ends, as that is when a command is sent', async () => {
+  const deadline = createDeadline(20, monotonicMs);
+  const sent = new Promise((resolve) => setImmediate(resolve));
+  const answered = deadline.bound(sent.then(() => new Promise((resolve) => setTimeout(() => resolve('in time'), 5))));
+  block(60);
+  expect(await answered).toBe('in time');
+});
+
+test('what runs out while the loop reads is not late before it has read once more', async () => {
+  let nowMs = 0;
+  const deadline = createDeadline(20, () => nowMs);
+  const { promise, resolve } = Promise.withResolvers<string>();
+  // Beside the deadline's own timer, due with it: the loop then reads for long, and finds the answer the next time.
+  const readForLong = () => {
+    nowMs = 100;
+    setImmediate(() => resolve('in time'));
+  };
+  setImmediate(() => setTimeout(() => setImmediate(readForLong), 20));
+  const answered = deadline.bound(promise);
   expect(await answered).toBe('in time');
 });
 
