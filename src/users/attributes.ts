@@ -6,6 +6,7 @@ const MAX_BYTES = 2048;
 const RESERVED = 'auth';
 
 export const attributesSchema = v.pipe(
+  v.custom<Record<string, unknown>>((value) => !Array.isArray(value), 'attributes as an object'), // A list has names too: its indexes.
   v.record(
     v.pipe(v.string(), v.minLength(1), v.maxLength(128)),
     v.union([v.string(), v.pipe(v.number(), v.finite()), v.boolean(), v.array(v.string())]),

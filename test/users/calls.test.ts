@@ -205,6 +205,7 @@ describe('users, by the administrator', () => {
     ['no identifier', { subject: 'a/b' }],
     ['the reserved attribute', { subject: 'alice', attributes: { auth: 'x' } }],
     ['an attribute of another type', { subject: 'alice', attributes: { a: { b: 1 } } }],
+    ['a list for attributes', { subject: 'alice', attributes: ['x'] }],
     ['attributes above 2 KiB', { subject: 'alice', attributes: { a: 'x'.repeat(2048) } }],
     ['a tenant that is none', { subject: 'alice', tenant: 'A' }],
   ])('PUT takes no request with %s', async (_title, body) => {
