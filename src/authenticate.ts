@@ -29,7 +29,7 @@ export interface Arrival {
 
 export interface Outcome {
   readonly decision: Decision;
-  /** Empty when the message could not be read. */
+  /** The arrival's, 22 characters; one made up when the message could not be read, by which log and answer are brought together. */
   readonly checkId: string;
   /** Undefined when the Check was refused before its route was known. */
   readonly route: Route | undefined;
@@ -60,6 +60,8 @@ export interface AuthenticateParts {
   readonly clock: Clock;
   readonly limits: Limits;
   readonly perSource: Limit;
+  /** 22 characters. */
+  newCheckId(): string;
   /** Called exactly once per Check. */
   decided(course: Course): void;
 }
@@ -67,7 +69,7 @@ export interface AuthenticateParts {
 export function createAuthenticate(parts: AuthenticateParts): Authenticate {
   return (open, { budgetMs, cancelled }) =>
     new Promise((resolve) => {
-      const check = new Check(parts.clock, budgetMs, cancelled);
+      const check = new Check(parts, budgetMs, cancelled);
       const settle = (decision: Decision) => {
         if (!check.end(decision)) return; // The deadline has answered already.
         clearTimeout(timer);
@@ -179,6 +181,8 @@ class Check implements CheckCall, Course {
   proofAgeMs: number | undefined;
   durationMs = 0;
 
+  readonly #newCheckId: () => string;
+  #ownId: string | undefined;
   readonly #clock: Clock;
   readonly #startMs: number;
   /** Whole ms. */
@@ -187,7 +191,12 @@ class Check implements CheckCall, Course {
   #stageStartMs: number;
   #isOver = false;
 
-  constructor(clock: Clock, budgetMs: number, cancelled: { readonly aborted: boolean }) {
+  constructor(
+    { clock, newCheckId }: Pick<AuthenticateParts, 'clock' | 'newCheckId'>,
+    budgetMs: number,
+    cancelled: { readonly aborted: boolean },
+  ) {
+    this.#newCheckId = newCheckId;
     this.#clock = clock;
     this.#startMs = clock.monotonicMs();
     this.#stageStartMs = this.#startMs;
@@ -205,7 +214,7 @@ class Check implements CheckCall, Course {
   }
 
   get checkId(): string {
-    return this.arrival?.checkId ?? '';
+    return this.arrival?.checkId ?? (this.#ownId ??= this.#newCheckId());
   }
 
   stageDone(stage: Stage): void {

@@ -12,6 +12,7 @@ import type { Keyring } from './core/keyring.ts';
 import { Fault } from './core/fault.ts';
 import type { Endpoint, Resources, Scheme, SchemeDefinition } from './core/scheme.ts';
 import type { Store } from './core/store.ts';
+import { unrecognised } from './crypto/owner.ts';
 import { randomBytes } from './crypto/random.ts';
 import { scopedStoreKey } from './crypto/store-key.ts';
 import type { PathMap } from './http/mounted.ts';
@@ -145,6 +146,7 @@ function assemble(
       clock,
       limits,
       perSource: config.rateLimit.perSource,
+      newCheckId: unrecognised,
       decided: (course) => events.decision(course),
     }),
     issuer: {

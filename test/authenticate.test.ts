@@ -6,7 +6,7 @@ import { deny, type Decision } from '../src/core/decision.ts';
 import { CheckInvalid, Fault, StoreFault } from '../src/core/fault.ts';
 import type { Limits } from '../src/core/limits.ts';
 import { requireTime, type CheckCall, type Identity, type Scheme } from '../src/core/scheme.ts';
-import { authRequest } from './support/auth-request.ts';
+import { authRequest, newCheckId } from './support/auth-request.ts';
 
 const ALICE: Identity = { subject: 'alice', attributes: {}, consumed: ['authorization'] };
 const CHECK_ID = 'VM4Oh4hB4ikAMImVqujafQ';
@@ -63,6 +63,7 @@ async function judge(setting: Setting): Promise<{ decision: Decision; courses: C
     clock: systemClock,
     limits: setting.limits ?? OPEN,
     perSource: { periodMs: 1, burst: 1 },
+    newCheckId,
     decided: (course) => courses.push(course),
   });
   const { decision } = await authenticate(setting.open ?? (() => arrival), {

@@ -7,9 +7,7 @@ import type { Route } from '../config/routes.ts';
 import { deny } from '../core/decision.ts';
 import { CheckInvalid } from '../core/fault.ts';
 import type { Body, HeaderList } from '../core/request.ts';
-import { checkOwner } from '../crypto/owner.ts';
-import { randomBytes } from '../crypto/random.ts';
-import { encodeBase64url } from '../encoding/base64url.ts';
+import { checkOwner, unrecognised } from '../crypto/owner.ts';
 import { classifyBody } from './body.ts';
 import type { TextPolicy } from './body.ts';
 import { readCheckMessage, textAt } from './check-message.ts';
@@ -57,9 +55,7 @@ export function decodeCheck(message: Uint8Array, receivedAtMs: number, settings:
   const headers = createHeaderList(check, tier !== 'A');
   const { id, time } = check;
   const hasStreamId = time !== null && id.end > id.start;
-  const checkId = hasStreamId
-    ? checkOwner(textAt(check, id), time.seconds, time.nanos)
-    : encodeBase64url(randomBytes(16));
+  const checkId = hasStreamId ? checkOwner(textAt(check, id), time.seconds, time.nanos) : unrecognised();
   const source = sourceOf(
     textAt(check, check.source),
     trustedHops > 0 ? headers.all('x-forwarded-for') : [],

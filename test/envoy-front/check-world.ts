@@ -15,7 +15,7 @@ import { createLimits } from '../../src/limits.ts';
 import { challengeSignature } from '../../src/schemes/challenge-signature/index.ts';
 import { registered, signed } from '../schemes/challenge-signature/prover.ts';
 import type { Client } from '../schemes/challenge-signature/prover.ts';
-import { complete } from '../support/auth-request.ts';
+import { complete, newCheckId } from '../support/auth-request.ts';
 import type { RequestParts } from '../support/auth-request.ts';
 import { createSchemeWorld } from '../support/scheme-world.ts';
 import type { SchemeWorld } from '../support/scheme-world.ts';
@@ -108,6 +108,7 @@ export async function createCheckWorld(options: CheckWorldOptions = {}): Promise
     clock: world.clock,
     limits: createLimits({ clock: world.clock, maxBuckets: 1000, perCredential: plenty }),
     perSource: plenty,
+    newCheckId,
     decided(course) {
       decisions.push({ ...course, decision: course.decision, checkId: course.checkId });
       options.decided?.(course);
