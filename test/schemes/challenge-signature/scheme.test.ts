@@ -118,10 +118,10 @@ describe.each(['stored', 'stateless'])('%s', (challenges) => {
 });
 
 test('6. changing from stored to stateless, replica by replica, with accept of both: no refusal under load', async () => {
-  const accept = ['stored', 'stateless'];
-  const before = world({ settings: { challenges: 'stored', accept } });
+  const common = { accept: ['stored', 'stateless'], limits: { challenge: { rate: '1000000/s', burst: 1_000_000 } } };
+  const before = world({ settings: { challenges: 'stored', ...common } });
   const { clock, store, ring } = before;
-  const after = world({ settings: { challenges: 'stateless', accept }, clock, store, ring });
+  const after = world({ settings: { challenges: 'stateless', ...common }, clock, store, ring });
   const users = await Promise.all(Array.from({ length: 20 }, (_, index) => registered(before, `user${index}`)));
   const load = Array.from({ length: isLong ? 20_000 : 400 }, async (_, index) => {
     const issuer = index % 2 === 0 ? before : after;
