@@ -56,6 +56,15 @@ export interface UserRecords extends Directory {
 /** `v`, `user` and `updatedAt` are set by the directory. */
 export type RecordChange = Omit<UserRecord, 'v' | 'user' | 'updatedAt'>;
 
+const NOBODY = {
+  v: 1,
+  user: 'nobody',
+  epoch: 0,
+  disabled: false,
+  deleted: false,
+  attributes: {},
+  updatedAt: 0,
+} as const;
 const MAX_CACHED = 10_000;
 const MAX_ATTEMPTS = 5;
 
@@ -67,6 +76,7 @@ interface Cached<T> {
 export function createDirectory(options: DirectoryOptions): UserRecords {
   const { store, clock, cacheTtlMs, staleOnFaultMs, fixed } = options;
   const keyOf = scopedStoreKey('directory');
+  const ownDummyKey = dummyKey(options.dummyAlg);
   const fixedOwners = ownersOf(fixed);
   const fixedUser = (tenant: string, id: string) => (tenant === 'default' ? fixed?.get(id) : undefined);
   const fixedOwner = (tenant: string, thumbprint: string) =>
@@ -110,9 +120,13 @@ export function createDirectory(options: DirectoryOptions): UserRecords {
     }
   }
 
+  /** Parsed where there is no record, so that looking for a stranger takes as long. */
+  const nobody = formatUserRecord({ ...NOBODY, keys: [ownDummyKey] });
+
   async function load(key: Key): Promise<UserRecord | null> {
     const text = await store.get(key);
-    return text === null ? null : parseUserRecord(text);
+    const record = parseUserRecord(text ?? nobody);
+    return text === null ? null : record;
   }
 
   // The store is asked for users of the file too: without that look, time would tell who is in it.
@@ -138,7 +152,7 @@ export function createDirectory(options: DirectoryOptions): UserRecords {
         return fixedOwner(tenant, thumbprint) ?? (text === null ? null : parseKeyOwner(text));
       });
     },
-    dummyKey: dummyKey(options.dummyAlg),
+    dummyKey: ownDummyKey,
 
     async update(tenant, id, change) {
       if (fixedUser(tenant, id) !== undefined) throw new HttpProblem('conflict', 'the user is fixed by directory.file');

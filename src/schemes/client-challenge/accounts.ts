@@ -3,7 +3,7 @@
  * the signature is judged, so that a stranger's login costs as much as a wrong one; answered to nobody whose signature is wrong.
  */
 import { within } from '../../core/clock.ts';
-import type { PublicJwk, UserRecord } from '../../core/directory.ts';
+import type { PublicJwk, UserKey, UserRecord } from '../../core/directory.ts';
 import type { Resources } from '../../core/scheme.ts';
 import { isSameKey } from '../../encoding/jwk.ts';
 import { SCHEME } from './message.ts';
@@ -33,15 +33,17 @@ export async function accountOf(
   const record = await users.current(tenant, owner?.user ?? thumbprint);
   // The record of the key's own name. Of a tombstone only the epoch counts: what was revoked with it stays revoked.
   const own = accounts === 'open' ? await directory.record(tenant, thumbprint) : null;
-  if (owner !== null && mayLogIn(record, owner.kid, jwk, nowMs)) return accountIn(record);
+  const keys = record?.keys ?? [{ ...directory.dummyKey, uses: [SCHEME] }];
+  const mayLogIn = isKeyOf(keys, owner?.kid ?? directory.dummyKey.kid, jwk, nowMs);
+  if (owner !== null && record !== null && mayLogIn) return accountIn(record);
   if (accounts !== 'open') return undefined;
   if (record?.user === thumbprint) return accountIn(record); // As it is now.
   return { subject: thumbprint, epoch: own?.epoch ?? 0, isDisabled: own?.disabled === true && !own.deleted };
 }
 
 /** The index is a hint; the record decides. */
-function mayLogIn(record: UserRecord | null, kid: string, jwk: PublicJwk, nowMs: number): record is UserRecord {
-  const key = record?.keys.find((candidate) => candidate.kid === kid);
+function isKeyOf(keys: readonly UserKey[], kid: string, jwk: PublicJwk, nowMs: number): boolean {
+  const key = keys.find((candidate) => candidate.kid === kid);
   if (key === undefined || !key.uses.includes(SCHEME) || !isSameKey(key.jwk, jwk)) return false;
   return key.expiresAt === null || within(0, nowMs, key.expiresAt - 1);
 }
