@@ -41,7 +41,7 @@ function scheme(name: string, verify: (call: CheckCall) => Identity | Promise<Id
   };
 }
 
-async function judge(setting: Setting): Promise<{ decision: Decision; courses: Course[] }> {
+async function judge(setting: Setting): Promise<{ decision: Decision; checkId: string; courses: Course[] }> {
   const policy = { route: 'api', body: 'required', tenant: 'default', realm: 'r', audience: [], options: {} } as const;
   const route = {
     name: 'api',
@@ -66,11 +66,11 @@ async function judge(setting: Setting): Promise<{ decision: Decision; courses: C
     newCheckId,
     decided: (course) => courses.push(course),
   });
-  const { decision } = await authenticate(setting.open ?? (() => arrival), {
+  const { decision, checkId } = await authenticate(setting.open ?? (() => arrival), {
     budgetMs: setting.budgetMs ?? 1000,
     cancelled: setting.cancelled ?? { aborted: false },
   });
-  return { decision, courses };
+  return { decision, checkId, courses };
 }
 
 const outcome = (decision: Decision): string => {
@@ -224,4 +224,14 @@ describe('horizon_moved', () => {
   test('is a fault the second time', async () => {
     expect(outcome((await judge({ schemes: [moving(2)] })).decision)).toBe('fault horizon_moved');
   });
+});
+
+test('the refusal of a Check that could not be read has an id of its own, the same in the log', async () => {
+  const unreadable = async () => {
+    const { checkId, courses } = await judge({ schemes: [], open: () => deny('malformed', 'a target over 8 KiB') });
+    expect(courses.map((course) => course.checkId)).toEqual([checkId]);
+    expect(checkId).toMatch(/^[A-Za-z0-9_-]{22}$/);
+    return checkId;
+  };
+  expect(await unreadable()).not.toBe(await unreadable());
 });

@@ -35,7 +35,7 @@ export function lanesOf(texts: readonly string[], keep: (texts: readonly string[
     return new Promise((resolve, reject) => {
       const giveUp = () => {
         waiting.splice(waiting.indexOf(wake), 1);
-        reject(signal?.reason as Error);
+        reject(signal?.reason as Error); // Whatever the caller aborted with goes on as it is.
       };
       const wake = () => {
         signal?.removeEventListener('abort', giveUp);

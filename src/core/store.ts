@@ -29,9 +29,6 @@ export interface Key {
   readonly durable: boolean;
 }
 
-/** What an entry that was compared and removed holds until it expires, soon: readers take it for absent. */
-export const REMOVED = { text: '{}', ttlMs: 1000 } as const;
-
 export type ClaimResult = 'claimed' | 'mine' | 'taken';
 export const STORE_STATES = ['ok', 'recovering', 'clock', 'down', 'unsafe'] as const;
 export type StoreState = (typeof STORE_STATES)[number];
@@ -61,6 +58,15 @@ export interface Store {
   /** Whether the self-test has passed once since start. */
   provenOnce(): boolean;
   close(): Promise<void>;
+}
+
+/** What an entry that was compared and removed holds until it expires, soon: readers take it for absent. */
+export const REMOVED = '{}';
+const REMOVED_TTL_MS = 1000;
+
+/** Removes the entry if it still holds `text`. @returns whether it did. */
+export function removeIfSame(store: Store, key: Key, text: string): Promise<boolean> {
+  return store.swap(key, text, REMOVED, REMOVED_TTL_MS);
 }
 
 export const STORE_VERBS = ['get', 'put', 'claim', 'take', 'swap', 'delete'] as const;

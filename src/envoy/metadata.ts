@@ -18,10 +18,7 @@ export interface MetadataFields {
   readonly subject?: string;
 }
 
-/**
- * @param checkId empty when the Check could not be read.
- * @param withSubject `envoy.subjectMetadata`.
- */
+/** @param withSubject `envoy.subjectMetadata`. */
 export function metadataOf(
   decision: Decision,
   route: Route | undefined,
@@ -33,7 +30,7 @@ export function metadataOf(
     ...verdict(decision, isShadow, withSubject),
     scheme: decision.scheme ?? 'none',
     ...(route && { route: route.name }),
-    ...(checkId !== '' && { check_id: checkId }),
+    check_id: checkId,
   };
 }
 

@@ -7,7 +7,7 @@ import { within, type Clock } from '../core/clock.ts';
 import type { Directory, SignatureAlg, UserKey, UserRecord } from '../core/directory.ts';
 import { StoreFault } from '../core/fault.ts';
 import { HttpProblem } from '../core/http.ts';
-import { REMOVED, type Key, type Store } from '../core/store.ts';
+import { removeIfSame, type Key, type Store } from '../core/store.ts';
 import { generateKeyPair, thumbprint as thumbprintOf } from '../crypto/signatures.ts';
 import { scopedStoreKey } from '../crypto/store-key.ts';
 import { decodeBase64url, encodeBase64url } from '../encoding/base64url.ts';
@@ -191,7 +191,7 @@ export function createDirectory(options: DirectoryOptions): UserRecords {
       const owner = text === null ? null : parseKeyOwner(text);
       if (text === null || owner?.user !== user || owner.kid !== kid) return;
       try {
-        await store.swap(key, text, REMOVED.text, REMOVED.ttlMs);
+        await removeIfSame(store, key, text);
       } finally {
         forget(keyName(tenant, encodeBase64url(thumbprint)));
       }

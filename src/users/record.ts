@@ -46,7 +46,7 @@ export interface KeyOwner {
 
 /** @returns null for an entry that was removed. @throws {Fault} `protocol` */
 export function parseKeyOwner(text: string): KeyOwner | null {
-  if (text === REMOVED.text) return null;
+  if (text === REMOVED) return null;
   const { user, kid } = parseRecordJson(text, 'a key index entry') as Partial<KeyOwner>;
   if (typeof user !== 'string' || typeof kid !== 'string')
     throw new Fault('protocol', 'a key index entry that is none of ours');

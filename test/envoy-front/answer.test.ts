@@ -121,15 +121,19 @@ describe('a refusal', () => {
     expect(render(deny('stale'), { method: 'head' }).body).not.toBe('');
   });
 
-  test('before anything was read names no route and no Check', () => {
+  test('before anything was read names no route', () => {
     const view = render(deny('malformed', [], true), {
       route: undefined,
-      checkId: '',
       headers: undefined,
       method: undefined,
     });
     expect(view.status).toBe(413);
-    expect(view.metadata).toEqual({ outcome: 'deny', code: 'malformed', scheme: 'challenge-signature' });
+    expect(view.metadata).toEqual({
+      outcome: 'deny',
+      code: 'malformed',
+      scheme: 'challenge-signature',
+      check_id: expect.stringMatching(/^.{22}$/),
+    });
   });
 
   test('never tells its detail', () => {

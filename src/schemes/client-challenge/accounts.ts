@@ -33,6 +33,7 @@ export async function accountOf(
   const record = await users.current(tenant, owner?.user ?? thumbprint);
   // The record of the key's own name. Of a tombstone only the epoch counts: what was revoked with it stays revoked.
   const own = accounts === 'open' ? await directory.record(tenant, thumbprint) : null;
+  // Compared for a stranger too, so that it takes as long.
   const keys = record?.keys ?? [{ ...directory.dummyKey, uses: [SCHEME] }];
   const mayLogIn = isKeyOf(keys, owner?.kid ?? directory.dummyKey.kid, jwk, nowMs);
   if (owner !== null && record !== null && mayLogIn) return accountIn(record);

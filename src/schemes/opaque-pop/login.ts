@@ -50,10 +50,10 @@ export async function startLogin(
   return { loginId, ke2, expiresAtMs: nowMs + settings.loginLifetimeMs };
 }
 
-/** The one that the record names, or the active one for a record that is made up. */
+/** The one that the record names, or the active one for a record that is made up: looked up for both, so that both take as long. */
 function setupFor({ keyring }: Resources, kid: string | undefined): RingKey {
-  if (kid === undefined) return keyring.active('opaque-setup');
-  const named = keyring.usable('opaque-setup').find((key) => key.kid === kid);
+  const active = keyring.active('opaque-setup');
+  const named = keyring.usable('opaque-setup').find((key) => key.kid === (kid ?? active.kid));
   if (named === undefined)
     throw new Fault('key_source', 'a registration record names a setup that is not in the key ring');
   return named;

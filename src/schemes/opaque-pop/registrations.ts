@@ -4,7 +4,7 @@
  */
 import { Fault } from '../../core/fault.ts';
 import type { Resources } from '../../core/scheme.ts';
-import { REMOVED } from '../../core/store.ts';
+import { REMOVED, removeIfSame } from '../../core/store.ts';
 import { sha256Base64url } from '../../crypto/digest.ts';
 import { encodeBase64url } from '../../encoding/base64url.ts';
 import { utf8 } from '../../encoding/bytes.ts';
@@ -38,6 +38,8 @@ export interface Registrations {
 }
 
 const WHAT = 'a registration record';
+/** Read where there is none, so that looking for a stranger takes as long. */
+const NOBODYS = write({ record: new Uint8Array(OPAQUE_BYTES.record), setup: 'A'.repeat(22), createdAtMs: 0 });
 const FOR_EVER = Number.POSITIVE_INFINITY;
 
 export function createRegistrations({ store, storeKey }: Pick<Resources, 'store' | 'storeKey'>): Registrations {
@@ -45,14 +47,16 @@ export function createRegistrations({ store, storeKey }: Pick<Resources, 'store'
   return {
     async find(tenant, user) {
       const text = await store.get(keyOf(tenant, user));
-      return text === null || text === REMOVED.text ? null : read(text);
+      const isAbsent = text === null || text === REMOVED;
+      const found = read(isAbsent ? NOBODYS : text);
+      return isAbsent ? null : found;
     },
     create: (tenant, user, registration) => store.swap(keyOf(tenant, user), null, write(registration), FOR_EVER),
     replace: (tenant, user, { text }, registration) =>
       store.swap(keyOf(tenant, user), text, write(registration), FOR_EVER),
     remove: (tenant, user) => store.delete(keyOf(tenant, user)),
     async withdraw(tenant, user, registration) {
-      await store.swap(keyOf(tenant, user), write(registration), REMOVED.text, REMOVED.ttlMs);
+      await removeIfSame(store, keyOf(tenant, user), write(registration));
     },
   };
 }

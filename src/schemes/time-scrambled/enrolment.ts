@@ -3,7 +3,7 @@ import { within } from '../../core/clock.ts';
 import { Fault } from '../../core/fault.ts';
 import { HttpProblem } from '../../core/http.ts';
 import type { Resources } from '../../core/scheme.ts';
-import { REMOVED } from '../../core/store.ts';
+import { removeIfSame } from '../../core/store.ts';
 import { durable } from '../../crypto/store-key.ts';
 import { fromHex, toHex } from '../../encoding/bytes.ts';
 import { MAX_LANES, TIME_KEY_BYTES, TOKEN_BYTES, type Profile } from './message.ts';
@@ -127,9 +127,7 @@ export function createEnrolment({ settings, resources, state }: EnrolmentParts):
       if ((await held(tenant, id)).text !== first) {
         // Revoked, or enrolled once more, meanwhile. Lanes without their first could never be revoked.
         await Promise.all(
-          others.map((text, at) =>
-            store.swap(durable(state.keyOf(tenant, laneId(id, at + 1))), text, REMOVED.text, REMOVED.ttlMs),
-          ),
+          others.map((text, at) => removeIfSame(store, durable(state.keyOf(tenant, laneId(id, at + 1))), text)),
         );
         throw taken();
       }
@@ -147,7 +145,7 @@ export function createEnrolment({ settings, resources, state }: EnrolmentParts):
         const ended = formatRecord({ ...record, head: random(TOKEN_BYTES), pending: null, owner: null, proof: null });
         if (!(await write(tenant, id, text, ended))) continue;
         await removeLanes(tenant, id, otherLanes());
-        if (await store.swap(durable(state.keyOf(tenant, id)), ended, REMOVED.text, REMOVED.ttlMs)) return true;
+        if (await removeIfSame(store, durable(state.keyOf(tenant, id)), ended)) return true;
       }
       throw new HttpProblem('conflict', 'the chain is in use by others');
     },

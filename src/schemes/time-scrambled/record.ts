@@ -55,7 +55,7 @@ export function formatRecord(record: ChainRecord): string {
 
 /** @returns null for an entry that was removed. @throws {Fault} `protocol`: one that can't be read is damage, never an absent chain. */
 export function parseRecord(text: string): ChainRecord | null {
-  if (text === REMOVED.text) return null;
+  if (text === REMOVED) return null;
   const { v, id, user, epoch, profile, h, n, kt, pend, owner, rx, at, firstUse } = parseRecordJson(text, WHAT);
   return {
     v: count(v),

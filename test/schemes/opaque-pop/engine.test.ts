@@ -12,6 +12,7 @@ import { randomBytes } from '../../../src/crypto/random.ts';
 import { createEngine, type OpaqueEngine } from '../../../src/schemes/opaque-pop/engine.ts';
 import { OPAQUE_BYTES } from '../../../src/schemes/opaque-pop/message.ts';
 import { createSetup } from '../../../src/schemes/opaque-pop/setup.ts';
+import { cropped, welchT } from '../../conformance/scheme.ts';
 import { isLong } from '../../support/long.ts';
 import { codeOf, faultOf, outcomeOf } from '../../support/refused.ts';
 import { CHEAP } from './prover.ts';
@@ -207,20 +208,4 @@ if (isLong) {
     }
     expect(Math.abs(welchT(cropped(times[0]), cropped(times[1])))).toBeLessThan(4.5);
   }, 600_000);
-}
-
-/** Without the slowest tenth: pauses of the machine, which hit either side. */
-function cropped(times: readonly number[]): readonly number[] {
-  return times.toSorted((a, b) => a - b).slice(0, Math.floor(times.length * 0.9));
-}
-
-function welchT(one: readonly number[], other: readonly number[]): number {
-  const [a, b] = [one, other].map((values) => {
-    const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-    return {
-      mean,
-      error: values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1) / values.length,
-    };
-  }) as [{ mean: number; error: number }, { mean: number; error: number }];
-  return (a.mean - b.mean) / Math.sqrt(a.error + b.error);
 }

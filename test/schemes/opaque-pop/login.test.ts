@@ -14,8 +14,10 @@ import { changePassword, registerPassword, type PasswordSession } from '../../..
 import { OPAQUE_BYTES } from '../../../src/schemes/opaque-pop/message.ts';
 import { createSetup } from '../../../src/schemes/opaque-pop/setup.ts';
 import { createLogins, type LoginState } from '../../../src/schemes/opaque-pop/logins.ts';
+import { cropped, welchT } from '../../conformance/scheme.ts';
 import { b64 } from '../../support/bytes.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
+import { isLong } from '../../support/long.ts';
 import { outcomeOf, rejectionOf } from '../../support/refused.ts';
 import { START_MS } from '../../support/scheme-world.ts';
 import { CACHE_TTL_MS, userRecord } from '../../support/test-users.ts';
@@ -705,3 +707,30 @@ test('with the store down every call is a fault', async () => {
   expect(await codeOf(world.logIn('alice'))).toBe('unavailable');
   expect((await finish(world, { loginId, finalization })).status).toBe(503);
 });
+
+if (isLong) {
+  test('times of login/start for known and unknown users do not differ: Welch t below 4.5 over 20,000 interleaved calls', async () => {
+    const world = await popWorld({ limits: { charge() {}, refund() {}, credential() {} } });
+    await world.register('alice');
+    const ke1 = client.startLogin({ password: 'x' }).startLoginRequest;
+    const start = world.scheme.endpoints.find(({ path }) => path === 'login/start');
+    const times: [number[], number[]] = [[], []];
+    for (let sample = 0; sample < 20_400; sample += 1) {
+      const which = Math.random() < 0.5 ? 0 : 1;
+      const body = { user: which === 0 ? 'alice' : 'nobdy', request: b64(ke1), tenant: 'default' };
+      world.store.calls.length = 0;
+      const startMs = performance.now();
+      await start?.handle({
+        body,
+        raw: new Uint8Array(0),
+        header: () => undefined,
+        source: '127.0.0.1',
+        owner: 'o',
+        receivedAtMs: START_MS,
+        signal: new AbortController().signal,
+      });
+      if (sample >= 400) times[which].push(performance.now() - startMs);
+    }
+    expect(Math.abs(welchT(cropped(times[0]), cropped(times[1])))).toBeLessThan(4.5);
+  }, 600_000);
+}
